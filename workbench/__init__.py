@@ -1,0 +1,1 @@
+"""Telemetry workbench: from the service map down to the line of code."""

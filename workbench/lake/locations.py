@@ -1,0 +1,25 @@
+"""Where a lake is: a directory, or the URI of an object store that is handed through to `deltalake`."""
+
+from pathlib import Path
+
+from workbench.lake.errors import BadParameter
+
+OBJECT_STORES = ("s3://", "s3a://", "gs://", "az://", "abfs://", "abfss://", "memory://")
+
+
+def lake_uri(lake: str | Path) -> str:
+    """Absolute path of a local lake, or the URI without a slash at its end.
+
+    Raises:
+        BadParameter: a URI of a kind that no store here knows.
+    """
+    text = str(lake)
+    if "://" not in text:
+        return str(Path(text).expanduser().absolute())
+    if text.startswith("file://"):
+        return text.removeprefix("file://").rstrip("/")
+    if not text.startswith(OBJECT_STORES):
+        raise BadParameter(
+            f"{text!r} is no place for a lake", "lake", f"give a directory or {', '.join(OBJECT_STORES)}"
+        )
+    return text.rstrip("/")
