@@ -1,0 +1,40 @@
+"""constraints.txt and environment.yml say the same as pyproject.toml."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def constraints() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
+    return {name.lower().replace("_", "-"): version for name, _, version in (line.partition("==") for line in lines)}
+
+
+def test_every_direct_dependency_is_pinned_to_a_version_it_allows():
+    pinned = constraints()
+    direct = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    for text in direct:
+        requirement = Requirement(text)
+        version = pinned.get(requirement.name.lower())
+        assert version, f"{requirement.name} is missing in constraints.txt: make constraints"
+        assert requirement.specifier.contains(version, prereleases=True), f"{text} excludes {version}"
+
+
+def test_the_conda_environment_is_thin_and_equal_to_the_project():
+    text = (ROOT / "environment.yml").read_text()
+    assert f"python {PROJECT['requires-python']}" in text
+    extras = re.search(r"-e \.\[([a-z,]+)\]", text)
+    assert extras, "environment.yml installs the project itself"
+    assert set(extras[1].split(",")) == set(PROJECT["optional-dependencies"])
+    listed = re.findall(r"^\s*- (\S+)", text, re.MULTILINE)
+    assert listed == ["conda-forge", "python", "pip", "pip:", "-c", "-e"], "versions belong to pyproject.toml"
+
+
+def test_no_constraint_names_an_address():
+    for file in ("constraints.txt", "environment.yml", "pyproject.toml"):
+        assert "://" not in (ROOT / file).read_text().replace("conda-forge", "")

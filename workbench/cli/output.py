@@ -1,0 +1,79 @@
+"""One frame on standard output: a table for people, JSON or CSV for programs."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from workbench.cli.options import Format
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def show(frame: "pl.DataFrame", form: Format, *, title: str | None = None) -> None:
+    """Print all rows of `frame`."""
+    if form is Format.json:
+        document(frame.to_dicts())
+    elif form is Format.csv:
+        sys.stdout.write(_flat(frame).write_csv())
+    else:
+        _table(frame, title)
+
+
+def document(answer: Any) -> None:
+    """One JSON document; times as RFC 3339, bytes as hex."""
+    json.dump(answer, sys.stdout, default=_text, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return str(value)
+
+
+def _flat(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """Nested columns as JSON text: CSV has no other place for them."""
+    import polars as pl
+
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    return frame.with_columns(
+        pl.Series(name, [None if v is None else json.dumps(v, default=_text) for v in frame[name].to_list()], pl.String)
+        for name in nested
+    )
+
+
+def _table(frame: "pl.DataFrame", title: str | None) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if frame.is_empty():
+        console.print(f"{title}: no rows" if title else "no rows")
+        return
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name, kind in frame.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*(Text(_cell(value)) for value in row))  # Text: telemetry is no markup
+    if not sys.stdout.isatty():  # a pipe has no width: never fold there
+        console = Console(width=max(80, console.measure(table).maximum))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) < 10**12 else str(value)
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, default=_text, ensure_ascii=False)
+    return str(value)
