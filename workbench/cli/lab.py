@@ -17,7 +17,7 @@ def lab(
     port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 8888,
     browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
 ) -> None:
-    """JupyterLab on the notebooks, with the lake as their default. Your own changes are kept, nothing is overwritten."""
+    """JupyterLab on the notebooks, with this lake as their default. Your own changes stay."""
     from workbench.installed import folder as installed
 
     source = installed("notebooks")
