@@ -8,6 +8,7 @@ TOOLS = {"pip", "setuptools", "uv", "wheel"}
 
 
 def main() -> None:
+    """Everything installed beside us, one line each."""
     installed = {each.metadata["Name"].lower(): each.version for each in importlib.metadata.distributions()}
     lines = [f"{name}=={installed[name]}" for name in sorted(installed) if name not in OURS | TOOLS]
     text = "# Tested together; written by `make constraints`.\n" + "\n".join(lines) + "\n"

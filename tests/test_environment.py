@@ -1,5 +1,6 @@
 """constraints.txt and environment.yml say the same as pyproject.toml."""
 
+import itertools
 import re
 import tomllib
 from pathlib import Path
@@ -17,7 +18,7 @@ def constraints() -> dict[str, str]:
 
 def test_every_direct_dependency_is_pinned_to_a_version_it_allows():
     pinned = constraints()
-    direct = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    direct = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
     for text in direct:
         requirement = Requirement(text)
         version = pinned.get(requirement.name.lower())

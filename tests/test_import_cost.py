@@ -33,6 +33,7 @@ def test_the_receiving_process_stays_small(server):
 def test_every_public_name_loads_and_an_unknown_one_says_where_to_look():
     import workbench as wb
 
+    assert {*wb._PLACES, "__version__"} == set(wb.__all__)
     for name in wb.__all__:
         assert getattr(wb, name) is not None
     with pytest.raises(AttributeError, match=r"dir\(workbench\)"):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Window,
         WorkbenchError,
     )
-    from workbench.lake.window import Lake as open  # noqa: A004 - wb.open("lake") reads as it should
+    from workbench.lake.window import Lake as open  # noqa: A004, N813 - wb.open("lake") reads as it should
     from workbench.metrics.red import red
     from workbench.topology.service_map import Topology, service_map
     from workbench.traces.operations import operations
@@ -55,7 +55,27 @@ _PLACES: dict[str, tuple[str, str | None]] = {
     "widgets": ("widgets", None),
 }
 
-__all__ = ["__version__", *sorted(_PLACES)]  # noqa: PLE0604 - one list of names, not two
+__all__ = [
+    "BadInput",
+    "BadParameter",
+    "EmptyWindow",
+    "Lake",
+    "LakeBusy",
+    "LakeError",
+    "MissingExtra",
+    "Topology",
+    "UnknownName",
+    "Window",
+    "WorkbenchError",
+    "__version__",
+    "open",
+    "operations",
+    "red",
+    "service_map",
+    "services",
+    "trace",
+    "widgets",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 FOREVER_NS = 2**63 - 1
+PROVENANCE_MIME = "application/vnd.workbench.provenance+json"
 MARGIN_NS = 15 * 60 * 10**9  # how far a parent may start before its child, or a trace reach over the window's edge
 
 
@@ -218,6 +219,18 @@ class Window:
         if self.trace_ids is not None and "trace_id" in table.schema.names:
             frame = frame.filter(pl.col("trace_id").is_in(list(self.trace_ids)))
         return frame
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        """A line for the notebook, and the provenance as data for the report that is made of it."""
+        import html
+
+        found = self.provenance()
+        line = f"Window of {found['lake']}: {found['from']} to {found['to']}"
+        return {
+            "text/plain": line,
+            "text/html": f"<p>{html.escape(line)}</p>",
+            PROVENANCE_MIME: found,
+        }
 
     def provenance(self) -> dict[str, Any]:
         """What an answer was computed on: lake, limits, versions."""
