@@ -1,9 +1,14 @@
 """Fixtures that many tests share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+
+from tests.literals import T0
+from workbench.lake import Lake, Window, Writer
 
 pytest_plugins = ["tests.browser"]
 
@@ -17,3 +22,29 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data in {folder}: set WORKBENCH_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def lake_of(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a real lake, one commit per table of spans; `lake_of(spans(...), logs=rows)` gives its directory."""
+
+    def write(*spans: pa.Table, **tables: pa.Table) -> Path:
+        lake = tmp_path / f"lake-{len(list(tmp_path.glob('lake-*')))}"
+        writer = Writer(lake)
+        for sequence, rows in enumerate(spans):
+            writer.append({"spans": rows}, app_id="test", sequence=sequence)
+        writer.append(tables, app_id="test-tables", sequence=0)
+        return lake
+
+    return write
+
+
+@pytest.fixture
+def window_of(lake_of: Callable[..., Path]) -> Callable[..., Window]:
+    """A window of a real lake: `window_of(spans(...))`, all of it unless `start` and `end` (after T0, ns) say less."""
+
+    def opened(*spans: pa.Table, start: int | None = None, end: int | None = None, **tables: pa.Table) -> Window:
+        lake = Lake(lake_of(*spans, **tables))
+        return lake.window(None if start is None else T0 + start, None if end is None else T0 + end)
+
+    return opened

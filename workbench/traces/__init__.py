@@ -1,0 +1,1 @@
+"""Questions about spans and traces."""
