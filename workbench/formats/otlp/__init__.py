@@ -25,6 +25,7 @@ __all__ = ["SIGNALS", "Decoded", "decode", "encode", "json_to_protobuf", "protob
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-    globals()[name] = value  # `decode` and `encode` are modules too: the function wins
-    return value
+    module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
+    # All at once: importing the module `decode` bound that name to the module, and the function has to win.
+    globals().update({each: getattr(module, each) for each, place in _PLACES.items() if place == _PLACES[name]})
+    return getattr(module, name)

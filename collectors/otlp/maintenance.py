@@ -1,0 +1,34 @@
+"""One run of compaction and retention, then the process ends.
+
+The receiver starts it as `python -m collectors.otlp.maintenance LAKE RETENTION`.
+"""
+
+import logging
+import sys
+
+from collectors.otlp import child
+from workbench.lake import LakeBusy, WorkbenchError
+from workbench.lake.compact import compact
+from workbench.lake.expire import expire
+
+FEWEST = 8  # files worth merging while new ones arrive every second
+
+log = logging.getLogger("workbench.otlp.maintenance")
+
+
+def main() -> None:
+    """Merge small files, drop old rows. Another maintenance run going on is no failure."""
+    child.begin()
+    lake, retention = sys.argv[1:]
+    try:
+        compact(lake, fewest=FEWEST)
+        expire(lake, retention=retention)
+    except LakeBusy:
+        log.info("another process maintains this lake")
+    except WorkbenchError as error:
+        log.error("%s", error)  # noqa: TRY400 - three lines that say it all
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

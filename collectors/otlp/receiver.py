@@ -1,0 +1,201 @@
+"""The receiver: both servers in this process, the decoding process and the maintenance runs beside it.
+
+    clients -> HTTP, gRPC -> intake -> write-ahead log --(files)--> worker -> lake
+
+This process never loads the store's libraries. SIGTERM or Ctrl-C: stop listening, commit what was acknowledged, end.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from collectors.otlp import child, segments
+from collectors.otlp.health import Health
+from collectors.otlp.intake import Intake
+from collectors.otlp.options import Options, address_of, seconds
+from collectors.otlp.segments import Record
+from collectors.otlp.servers import Servers
+from collectors.otlp.wal import WalRefused, WriteAheadLog
+from workbench.lake.errors import LakeError
+from workbench.lake.locations import lake_uri
+
+log = logging.getLogger("workbench.otlp")
+
+DRAIN_SECONDS = 120
+LOOK_FOR_ORPHANS_SECONDS = 30
+STEADY_SECONDS = 30  # a worker that ran so long and then died did not fail at once
+CRASHES_WHILE_STOPPING = 3
+
+
+def serve(options: Options, *, listening: Callable[[str, str], None] | None = None) -> int:
+    """Receive until SIGTERM or Ctrl-C.
+
+    Args:
+        listening: called with the addresses of HTTP and gRPC when both take requests.
+
+    Returns:
+        Exit status: 0, or 1 when acknowledged data still waits in the log.
+
+    Raises:
+        BadParameter: an option cannot be used.
+        LakeError: the lake's directory or the write-ahead log cannot be written, or an address is taken.
+    """
+    options.checked()
+    uri = lake_uri(options.lake)
+    _writable(uri)
+    directory, lock = segments.claimed(options.wal_root)
+    wal = WriteAheadLog(directory, lock, budget_bytes=options.wal_budget_bytes)
+    return asyncio.run(_Receiver(options, uri, wal).run(listening))
+
+
+def _writable(uri: str) -> None:
+    """A lake that cannot be written is told before anything is acknowledged; one that breaks later is no reason to end.
+
+    Raises:
+        LakeError: it is a local directory that cannot be made or written.
+    """
+    if "://" in uri:
+        return
+    remedy = "give --lake a directory that you may write to"
+    try:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"the lake cannot be made: {error}", uri, remedy) from error
+    if not os.access(uri, os.W_OK | os.X_OK):
+        raise LakeError("the lake cannot be written to", uri, remedy)
+
+
+class _Receiver:
+    def __init__(self, options: Options, uri: str, wal: WriteAheadLog) -> None:
+        self.options, self.uri, self.wal = options, uri, wal
+        self.directory = wal.directory
+        self.intake = Intake(wal)
+        self.health = Health(self.intake)
+        self.stopping = asyncio.Event()
+        self.sealed = asyncio.Event()  # nothing comes behind what the log holds now
+        self.worker: asyncio.subprocess.Process | None = None
+
+    async def run(self, listening: Callable[[str, str], None] | None) -> int:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self.stopping.set)
+        servers = Servers(self.options, self.intake, self.health)
+        try:
+            await servers.start()
+        except Exception:
+            await servers.stop()
+            await asyncio.to_thread(self.wal.close)
+            raise
+        worker = asyncio.create_task(self._keep_worker())
+        beside = [asyncio.create_task(each) for each in (self._adopt(), self._tell_health(), self._maintain())]
+        self._announce(str(servers.http), str(servers.grpc), listening)
+        await self.stopping.wait()
+        log.info("stopping: no new requests, committing what was acknowledged")
+        await servers.stop()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        return await self._drain(worker)
+
+    def _announce(self, http: str, grpc: str, listening: Callable[[str, str], None] | None) -> None:
+        log.info("OTLP/HTTP on %s, OTLP/gRPC on %s, lake %s, log %s", http, grpc, self.uri, self.directory)
+        if self.options.token is None:
+            for address in {self.options.http, self.options.grpc}:
+                if not address_of(address).loopback:
+                    log.warning("%s is reachable from other machines without a token; give --token-file", address)
+        if self.options.ready_file is not None:
+            temporary = self.options.ready_file.with_name(f"{self.options.ready_file.name}.new")
+            temporary.write_text(json.dumps({"http": http, "grpc": grpc}))
+            temporary.rename(self.options.ready_file)
+        if listening is not None:
+            listening(http, grpc)
+
+    async def _drain(self, worker: "asyncio.Task[None]") -> int:
+        """Let the worker end when all that was acknowledged is in the lake; the exit status."""
+        if seconds(self.options.metrics_every):
+            with contextlib.suppress(WalRefused):
+                await self._append_health()
+        await asyncio.to_thread(self.wal.close)
+        self.sealed.set()
+        if self.worker is not None and self.worker.returncode is None:
+            self.worker.terminate()
+        await asyncio.wait([worker], timeout=DRAIN_SECONDS)
+        if not worker.done():
+            log.error("the decoding process did not end within %s s", DRAIN_SECONDS)
+            worker.cancel()
+        left = segments.sealed(self.directory)
+        if not left:
+            return 0
+        remedy = "start the receiver again when the lake takes rows"
+        log.error("%s segments wait in %s: %s", len(left), self.directory, remedy)
+        return 1
+
+    async def _keep_worker(self) -> None:
+        """A worker, and another one when it dies; when all is sealed, until one has drained the log or given up."""
+        failures = 0
+        while True:
+            began = time.monotonic()
+            # One that is told to end before it listens dies of it; the next one needs no telling.
+            once = ["--once"] if self.sealed.is_set() else []
+            self.worker = await child.started("collectors.otlp.worker", self.uri, str(self.directory), *once)
+            status = await self.worker.wait()
+            if self.sealed.is_set() and (status >= 0 or failures >= CRASHES_WHILE_STOPPING):
+                return
+            failures = failures + 1 if time.monotonic() - began < STEADY_SECONDS else 1
+            if self.sealed.is_set() and status == -signal.SIGTERM:
+                continue
+            how = self.health.worker_ended(self.worker.pid, status)
+            log.error("%s; nothing is lost, starting another", how)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.sealed.wait(), min(10, 0.2 * 2**failures))
+
+    async def _adopt(self) -> None:
+        """Logs of receivers that died and did not come back: their rows belong into the lake as well."""
+        while True:
+            for directory, lock in segments.orphans(self.directory.parent, self.directory):
+                log.info("committing what a receiver that is gone left in %s", directory)
+                try:
+                    segments.prepare(directory)
+                    await _to_its_end("collectors.otlp.worker", self.uri, str(directory), "--once")
+                except OSError as error:
+                    log.warning("%s waits: %s", directory, error)
+                finally:
+                    os.close(lock)
+            await asyncio.sleep(LOOK_FOR_ORPHANS_SECONDS)
+
+    async def _tell_health(self) -> None:
+        every = seconds(self.options.metrics_every)
+        while every:
+            await asyncio.sleep(every)
+            with contextlib.suppress(WalRefused):  # the log says so itself, once
+                await self._append_health()
+
+    async def _append_health(self) -> None:
+        record = Record("metrics", time.time_ns(), self.health.metrics())
+        await asyncio.wrap_future(self.wal.append(record))
+
+    async def _maintain(self) -> None:
+        """Compaction and retention in a process of their own that ends: its memory goes with it."""
+        every = seconds(self.options.maintain_every)
+        while every and "://" not in self.uri:
+            await asyncio.sleep(every)
+            status = await _to_its_end("collectors.otlp.maintenance", self.uri, self.options.retention)
+            if status:
+                log.error("maintenance of %s ended with status %s, again in %s s", self.uri, status, every)
+
+
+async def _to_its_end(module: str, *arguments: str) -> int:
+    """Run a child and wait; it is told to end when the waiting is."""
+    process = await child.started(module, *arguments)
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
