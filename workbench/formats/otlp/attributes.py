@@ -34,15 +34,15 @@ def attributes(lists: pa.Array, promote: dict[str, tuple[str, ...]] | None = Non
     rows = len(lists)
     items = lists.flatten()
     offsets = offsets_of(lists)
-    text, letters, undecodable = any_text(items.field("value"))
+    text, letters, broken = any_text(items.field("value"))
     keys = items.field("key").dictionary_encode()
     codes = keys.indices.to_numpy(zero_copy_only=False)
     names = keys.dictionary.to_pylist()
     row_of = np.repeat(np.arange(rows), np.diff(offsets))
-    repaired = {"undecodable_value": row_of[undecodable]} if len(undecodable) else {}
+    repaired = {word: np.unique(row_of[positions]) for word, positions in broken.items()}
     keep = _last_of_repeated(row_of, codes, max(1, len(names)))
     if keep is not None:
-        repaired["repeated_keys"] = np.unique(row_of[~keep])
+        repaired["repeated_keys"] = np.union1d(repaired.get("repeated_keys", []), row_of[~keep]).astype(np.int64)
         offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
         text, keys = text.filter(pa.array(keep)), keys.filter(pa.array(keep))
         letters, codes, row_of = letters[keep], codes[keep], row_of[keep]

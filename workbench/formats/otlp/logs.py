@@ -27,8 +27,9 @@ def logs(batch: pa.RecordBatch, received: np.ndarray) -> tuple[dict[str, pa.Arra
     observed = signed(record.field("observed_time_unix_nano"), overflow)
     repairs.mark("time_overflow", overflow)
     time = with_time(event_time, observed.to_numpy(), context.received(), repairs)
-    body, letters, undecodable = any_text(record.field("body"))
-    repairs.mark("undecodable_value", undecodable)
+    body, letters, broken = any_text(record.field("body"))
+    for word, rows in broken.items():
+        repairs.mark(word, rows)
     each = np.arange(len(body) + 1, dtype=np.int32)
     return {
         "time": microseconds(time),

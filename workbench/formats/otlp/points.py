@@ -88,7 +88,10 @@ def _values(kind: str, point: pa.Array, repairs: Repairs) -> dict[str, pa.Array]
     """The columns that only this kind of metric has."""
     if kind in ("gauge", "sum"):
         whole = point.field("as_int")
-        return {"value": pc.coalesce(point.field("as_double"), whole.cast(pa.float64(), safe=False)), "int_value": whole}
+        return {
+            "value": pc.coalesce(point.field("as_double"), whole.cast(pa.float64(), safe=False)),
+            "int_value": whole,
+        }
     broken = np.zeros(len(point), bool)
     found: dict[str, Any] = {"count": signed(point.field("count"), broken, INT64_MAX), "sum": point.field("sum")}
     if kind == "summary":

@@ -16,18 +16,22 @@ import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1 import common_pb2
 
-AnyValue, KeyValue = common_pb2.AnyValue, common_pb2.KeyValue
+AnyValue = common_pb2.AnyValue
 
 
-def any_text(values: pa.Array) -> tuple[pa.Array, np.ndarray, np.ndarray]:
-    """A column of AnyValue as ptars gives it -> texts, one letter each (uint8), positions of undecodable values."""
+def any_text(values: pa.Array) -> tuple[pa.Array, np.ndarray, dict[str, np.ndarray]]:
+    """A column of AnyValue as ptars gives it.
+
+    Returns:
+        Texts, one letter each (uint8), and the positions of values that had to be repaired, by word:
+        `undecodable_value` (nested too deep: kept as the bytes that came), `repeated_keys` (in a nested list).
+    """
     size = len(values)
     letters = np.full(size, ord("n"), np.uint8)
-    nothing = np.empty(0, np.int64)
     text = values.field("string_value")
     if text.null_count == 0:
         letters[:] = ord("s")
-        return text, letters, nothing
+        return text, letters, {}
     letters[_valid(text)] = ord("s")
     for field, letter in (("int_value", "i"), ("double_value", "d"), ("bool_value", "b"), ("bytes_value", "y")):
         column = values.field(field)
@@ -39,23 +43,46 @@ def any_text(values: pa.Array) -> tuple[pa.Array, np.ndarray, np.ndarray]:
         elif letter == "y":
             column = pa.array([None if b is None else base64.b64encode(b).decode() for b in column.to_pylist()])
         text = pc.coalesce(text, column.cast(pa.string()))
-    undecodable = [nothing]
+    repaired: dict[str, list[int]] = {}
     for field, letter in (("array_value", "a"), ("kvlist_value", "m")):
         column = values.field(field)
         if column.null_count == size:
             continue
         mask = _valid(column)
-        rows = np.flatnonzero(mask)
         letters[mask] = ord(letter)
-        raw = column.field("values").take(pa.array(rows)).to_pylist()
-        texts = [_nested_text(letter, items) for items in raw]  # ptars leaves the items as bytes; they are few
-        for row, items, found in zip(rows.tolist(), raw, texts, strict=True):
-            if found is None:
-                undecodable.append(np.array([row]))
+        texts = []
+        rows = np.flatnonzero(mask)
+        for row, items in zip(rows.tolist(), column.field("values").take(pa.array(rows)).to_pylist(), strict=True):
+            whole = b"".join(_framed(0x0A, _item(each)) for each in items or [])
+            found, word = _nested_text(letter, whole)
+            texts.append(found)
+            if word:
+                repaired.setdefault(word, []).append(row)
+            if word == "undecodable_value":
                 letters[row] = ord("y")
-                texts[texts.index(None)] = base64.b64encode(b"".join(items)).decode()
         text = pc.replace_with_mask(text, pa.array(mask), pa.array(texts, pa.string()))
-    return text, letters, np.concatenate(undecodable)
+    reference = values.field("string_value_strindex")
+    if reference.null_count < size:  # only a profile has the table that it points into
+        repaired.setdefault("undecodable_value", []).extend(np.flatnonzero(_valid(reference)).tolist())
+    return text, letters, {word: np.array(rows) for word, rows in repaired.items()}
+
+
+def _item(item: bytes | dict[str, Any]) -> bytes:
+    """An item of a nested list: ptars leaves it as bytes, or takes apart the first level of a KeyValue."""
+    if isinstance(item, bytes):
+        return item
+    value = item["value"]
+    return _framed(0x0A, item["key"].encode()) + (b"" if value is None else _framed(0x12, value))
+
+
+def _framed(tag: int, data: bytes) -> bytes:
+    """A length-delimited field on the wire."""
+    head, size = bytearray([tag]), len(data)
+    while size > 0x7F:
+        head.append(size & 0x7F | 0x80)
+        size >>= 7
+    head.append(size)
+    return bytes(head) + data
 
 
 def _valid(column: pa.Array) -> np.ndarray:
@@ -83,35 +110,40 @@ def double_text(value: float) -> str:
     return str(int(value)) if value.is_integer() and 1e10 <= abs(value) < 1e21 else repr(float(value))
 
 
-def _nested_text(letter: str, items: list[bytes]) -> str | None:
-    """JSON of an array or key-value list; None when an item cannot be decoded (nested too deep)."""
+def _nested_text(letter: str, whole: bytes) -> tuple[str, str]:
+    """JSON of an ArrayValue or KeyValueList, and the word of its repair; base64 where it is nested too deep."""
+    repeated: list[str] = []
     try:
         if letter == "a":
-            found: Any = [_to_json(AnyValue.FromString(each)) for each in items]
+            values = common_pb2.ArrayValue.FromString(whole).values
+            found: Any = [_to_json(each, repeated) for each in values]
         else:
-            found = _object([KeyValue.FromString(each) for each in items])
-        return json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+            found = _object(common_pb2.KeyValueList.FromString(whole).values, repeated)
+        text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (DecodeError, RecursionError):
-        return None
+        return base64.b64encode(whole).decode(), "undecodable_value"
+    return text, "repeated_keys" if repeated else ""
 
 
-def _object(pairs: Any) -> dict[str, Any]:
+def _object(pairs: Any, repeated: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in pairs:
         key = f"${pair.key}" if pair.key.startswith("$") else pair.key
-        found.pop(key, None)  # the last of repeated keys wins, in its own place
-        found[key] = _to_json(pair.value)
+        if key in found:
+            repeated.append(key)
+            del found[key]  # the last of repeated keys wins, in its own place
+        found[key] = _to_json(pair.value, repeated)
     return found
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: Any, repeated: list[str]) -> Any:
     kind = value.WhichOneof("value")
-    if kind is None:
+    if kind in (None, "string_value_strindex"):
         return None
     if kind == "array_value":
-        return [_to_json(each) for each in value.array_value.values]
+        return [_to_json(each, repeated) for each in value.array_value.values]
     if kind == "kvlist_value":
-        return _object(value.kvlist_value.values)
+        return _object(value.kvlist_value.values, repeated)
     if kind == "bytes_value":
         return {"$bytes": base64.b64encode(value.bytes_value).decode()}
     if kind == "double_value" and not math.isfinite(value.double_value):

@@ -1,0 +1,83 @@
+"""OTLP in, through a real lake on disk, OTLP out: equal, after the last of repeated keys wins."""
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.otlp_literals import leaves_of, requests
+from workbench.formats.otlp import decode, encode, json_to_protobuf, protobuf_to_json
+from workbench.formats.otlp.decode import TABLE_OF
+from workbench.formats.otlp.requests import REQUESTS
+from workbench.lake import Lake, Writer
+
+RECEIVED = 1_790_000_000_000_000_000
+QUICK = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+SIGNALS = ["traces", "logs", "metrics"]
+
+
+def leaves(signal, payloads):
+    return sorted((leaf for each in payloads for leaf in leaves_of(REQUESTS[signal].FromString(each))), key=repr)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Writes tables into one lake and reads these rows, and only these, back through a window."""
+    directory = tmp_path_factory.mktemp("round-trip") / "lake"
+    writer, lake, sequences = Writer(directory), None, itertools.count()
+
+    def through(tables, received):
+        nonlocal lake
+        writer.append(tables, app_id="test", sequence=next(sequences))
+        lake = lake or Lake(directory)
+        (name,) = tables
+        query = f"select * exclude (day) from {name} where received_time_unix_nano = $received"
+        return lake.whole().arrow(query, received=received)
+
+    return through
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@settings(max_examples=8, **QUICK)
+@given(data=st.data())
+def test_what_went_into_the_lake_comes_out_equal(signal, stored, data):
+    payloads = [each.SerializeToString() for each in data.draw(st.lists(requests(signal), min_size=1, max_size=2))]
+    received = RECEIVED + next(COUNTER)
+    decoded = decode(signal, payloads, received)
+    assert decoded.refused == []
+    rows = stored(decoded.tables, received)
+    assert rows.num_rows == decoded.tables[TABLE_OF[signal]].num_rows
+    assert leaves(signal, encode(signal, rows)) == leaves(signal, payloads)
+
+
+COUNTER = itertools.count()
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@settings(max_examples=40, **QUICK)
+@given(data=st.data())
+def test_rows_and_requests_say_the_same(signal, data):
+    payload = data.draw(requests(signal)).SerializeToString()
+    decoded = decode(signal, [payload], RECEIVED)
+    assert leaves(signal, encode(signal, decoded.tables[TABLE_OF[signal]])) == leaves(signal, [payload])
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@settings(max_examples=25, **QUICK)
+@given(data=st.data())
+def test_json_says_the_same_as_protobuf(signal, data):
+    payload = data.draw(requests(signal)).SerializeToString()
+    again = json_to_protobuf(signal, protobuf_to_json(signal, payload).encode())
+    assert leaves(signal, [again]) == leaves(signal, [payload])
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@settings(max_examples=8, **QUICK)
+@given(data=st.data())
+def test_many_payloads_give_the_rows_of_each(signal, data):
+    payloads = [each.SerializeToString() for each in data.draw(st.lists(requests(signal), max_size=3))]
+    table = TABLE_OF[signal]
+    together = decode(signal, payloads, RECEIVED).tables[table]
+    alone = [row for each in payloads for row in decode(signal, [each], RECEIVED).tables[table].to_pylist()]
+    assert sorted(map(repr, together.to_pylist())) == sorted(map(repr, alone))
