@@ -31,7 +31,8 @@ HEADER = struct.Struct("<IIBQ")  # payload bytes, crc32 of what follows, signal,
 _CHECKED = struct.Struct("<BQ")
 SIGNAL_CODES = {"traces": 1, "logs": 2, "metrics": 3, "profiles": 4}
 SIGNALS = {code: signal for signal, code in SIGNAL_CODES.items()}
-LEFTOVERS = {".open", ".wal", ".done"}
+IDENTITY = "identity.json"
+_NUMBER = "[0-9]" * 16
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,13 @@ def segment_path(directory: Path, sequence: int, suffix: str) -> Path:
 
 def sealed(directory: Path) -> list[tuple[int, Path]]:
     """Segments that wait for the decoding process, in order: (sequence, path)."""
-    return sorted((int(path.stem), path) for path in directory.glob("*.wal"))
+    return sorted((int(path.stem), path) for path in directory.glob(f"{_NUMBER}.wal"))
 
 
 def last_sequence(directory: Path) -> int:
     """The highest number that was ever given to a segment here, 0 if none."""
-    return max((int(path.stem) for path in directory.iterdir() if path.suffix in LEFTOVERS), default=0)
+    states = (".open", ".wal", ".done")
+    return max((int(path.stem) for state in states for path in directory.glob(f"{_NUMBER}{state}")), default=0)
 
 
 def committed(directory: Path, sequence: int) -> None:
@@ -88,7 +90,7 @@ def committed(directory: Path, sequence: int) -> None:
     os.truncate(segment, 0)
     segment.rename(segment.with_suffix(".done"))
     fsync_path(directory)
-    for old in directory.glob("*.done"):
+    for old in directory.glob(f"{_NUMBER}.done"):
         if int(old.stem) < sequence:
             old.unlink(missing_ok=True)
 
@@ -99,16 +101,16 @@ def application_id(directory: Path) -> str:
     Raises:
         OSError: the directory is gone.
     """
-    return str(json.loads((directory / "identity.json").read_text())["app_id"])
+    return str(json.loads((directory / IDENTITY).read_text())["app_id"])
 
 
 def prepare(directory: Path) -> None:
     """Make the directory and its identity; seal what an earlier process left open, without its torn end."""
     directory.mkdir(parents=True, exist_ok=True)
     fsync_path(directory.parent)
-    if not (directory / "identity.json").exists():
-        write_durably(directory / "identity.json", json.dumps({"app_id": f"otlp-{uuid.uuid4().hex}"}).encode())
-    for left in sorted(directory.glob("*.open")):
+    if not (directory / IDENTITY).exists():
+        write_durably(directory / IDENTITY, json.dumps({"app_id": f"otlp-{uuid.uuid4().hex}"}).encode())
+    for left in sorted(directory.glob(f"{_NUMBER}.open")):
         whole, damaged = records(left)
         if damaged:
             log.warning("%s ends in %s bytes that were never acknowledged", left, damaged)
@@ -152,9 +154,9 @@ def claimed(root: Path) -> tuple[Path, int]:
 def orphans(root: Path, own: Path) -> list[tuple[Path, int]]:
     """Directories beside our own in which a receiver that is gone left something; locked, close the handle after."""
     found = []
-    for identity in sorted(root.glob("*/identity.json")):
+    for identity in sorted(root.glob(f"*/{IDENTITY}")):
         directory = identity.parent
-        if directory == own or not [*directory.glob("*.open"), *directory.glob("*.wal")]:
+        if directory == own or not [*directory.glob(f"{_NUMBER}.open"), *sealed(directory)]:
             continue
         lock = hold(directory)
         if lock is not None:

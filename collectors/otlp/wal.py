@@ -154,37 +154,42 @@ class WriteAheadLog:
         try:
             _write_all(file, parts)
         except OSError:
-            self._cut()
+            self._cut(file)
             raise
         began = time.monotonic()
         try:
             os.fdatasync(file)
         except OSError as error:
-            self._cut()
+            self._cut(file)
             self._broken = f"fsync failed ({error}); restart the receiver when the disk is well"
             raise
         self.fsync_seconds = time.monotonic() - began
         self.slowest_fsync_seconds = max(self.slowest_fsync_seconds, self.fsync_seconds)
-        if os.fstat(file).st_nlink == 0 or not self._has_identity():
-            raise WalRefused("its directory was deleted while it was written")
+        if self._is_gone():
+            raise WalRefused("it was deleted while it was written")
         if not self._size:
             self._opened = began
         self._size += sum(map(len, parts))
 
-    def _cut(self) -> None:
+    def _cut(self, file: int) -> None:
         """Take back what a failed write left, or later records behind it could not be read."""
         try:
-            os.ftruncate(self._segment(), self._size)
+            os.ftruncate(file, self._size)
         except OSError as error:
             self._broken = f"a torn record cannot be cut off ({error}); restart the receiver when the disk is well"
 
     def _segment(self) -> int:
         """The open segment; a new one, its name on the disk, when there is none."""
         if self._file is None:
-            path = segments.segment_path(self.directory, self._sequence + 1, ".open")
+            self._sequence += 1  # also when this fails: a number is never used for two files
+            path = segments.segment_path(self.directory, self._sequence, ".open")
             file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
-            self._sequence, self._file, self._size = self._sequence + 1, file, 0
-            fsync_path(self.directory)
+            try:
+                fsync_path(self.directory)
+            except OSError:
+                os.close(file)
+                raise
+            self._file, self._size = file, 0
         return self._file
 
     def _due(self) -> bool:
@@ -206,19 +211,22 @@ class WriteAheadLog:
             os.close(self._file)
         self._file, self._size = None, 0
 
-    def _has_identity(self) -> bool:
-        return (self.directory / "identity.json").exists()
+    def _is_gone(self) -> bool:
+        """Someone deleted the directory, or the segment that is being written."""
+        return not (self.directory / segments.IDENTITY).exists() or (
+            self._file is not None and os.fstat(self._file).st_nlink == 0
+        )
 
     def _check_directory(self) -> None:
-        """Go on in a new directory, under a new application id, when someone deleted ours."""
-        if self._has_identity():
+        """Go on in new files (in a new directory under a new application id) when someone deleted ours."""
+        if not self._deleted and not self._is_gone():
             return
         if not self._deleted:
             self._deleted = True
             self.deletions += 1
             log.error(
                 "the write-ahead log %s was deleted under the receiver: what was acknowledged and is not yet in the "
-                "lake is lost; going on in a new one",
+                "lake is lost; going on in new files",
                 self.directory,
             )
             for handle in (self._file, self._lock):
@@ -231,7 +239,7 @@ class WriteAheadLog:
         if self._lock is None:
             raise WalRefused("another receiver has taken its directory")
         segments.prepare(self.directory)
-        self._sequence = segments.last_sequence(self.directory)
+        self._sequence = max(self._sequence, segments.last_sequence(self.directory))
         self._deleted = False
 
 
