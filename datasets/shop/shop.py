@@ -1,0 +1,248 @@
+"""A shop of six instrumented services, with people who use it and faults that can be switched on.
+
+    python datasets/shop/shop.py --endpoint http://127.0.0.1:4318 --duration 90s --faults default --truth truth.json
+
+Starts the stores, the services and the load; ends and removes everything afterwards, whatever happens. The truth file
+says which fault was on where and when, and who called whom how often, counted by the services themselves.
+"""
+
+import argparse
+import collections
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+import schedule
+import stores
+import stream
+from load import Load, visits
+from processes import Children, ShopError
+
+HERE = Path(__file__).parent
+VERSION = "1.0.0"
+SERVICES = ("inventory", "payments", "recommendations", "mailer", "checkout", "storefront")  # callers after callees
+LISTENING = tuple(name for name in SERVICES if name != "mailer")
+
+
+class Ended(BaseException):
+    """SIGTERM or Ctrl-C."""
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="shop.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--endpoint", required=True, help="where OTLP goes, for example http://127.0.0.1:4318")
+    parser.add_argument("--protocol", choices=["http/protobuf", "grpc"], default="http/protobuf")
+    parser.add_argument("--duration", default="90s", help="of the load (90s)")
+    parser.add_argument("--rate", type=float, default=15.0, help="requests a second (15)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same requests (1)")
+    parser.add_argument("--faults", default="default", help=schedule.__doc__)
+    parser.add_argument("--truth", type=Path, help="file for the truth (JSON)")
+    parser.add_argument("--metrics-every", default="5s", help="interval of the metrics (5s)")
+    parser.add_argument("--host-name", default="shop-host", help="host.name in all telemetry (shop-host)")
+    parser.add_argument(
+        "--without", action="append", choices=["redis-server", "postgres"], default=[], help="do without"
+    )
+    return parser.parse_args()
+
+
+def say(text: str) -> None:
+    """Tell people, on standard error."""
+    print(f"shop: {text}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run keeps what it needs: two temporary directories, as PostgreSQL's belongs to another user."""
+
+    directory: Path
+    cluster: Path
+    children: Children
+
+
+def run(options: argparse.Namespace, place: Place) -> None:
+    """Open, let people in, close, write the truth."""
+    duration = schedule.seconds(options.duration)
+    if duration <= 0 or options.rate <= 0:
+        raise ShopError("--duration and --rate must be above 0")
+    switches = schedule.switches(options.faults, duration)
+    nodes, urls = open_stores(options, place)
+    storefront = start_services(options, place, urls)
+
+    begin = time.time_ns()
+    for switch in switches:
+        for end in ("from", "to"):
+            switch[f"{end}_unix_nano"] = begin + int(switch.pop(f"{end}_seconds") * 1e9)
+    temporary = place.directory / "faults.new"
+    temporary.write_text(json.dumps(switches))
+    temporary.rename(place.directory / "faults.json")
+    say(f"open at {storefront}: {options.rate:g} requests a second for {duration:g} s")
+    load = Load(storefront, stores.USERS)
+    plan = visits(stores.USERS, rate=options.rate, duration=duration, seed=options.seed)
+    interrupted = let_people_in(load, plan, place.children, switches)
+    wait_for_the_mailer(urls["STREAM_URL"])
+
+    failed = place.children.end(set(SERVICES))
+    if failed:
+        raise ShopError(f"did not end well: {', '.join(failed)}; their own words are above")
+    if options.truth:
+        truth = {
+            "seed": options.seed,
+            "rate": options.rate,
+            "from_unix_nano": begin,
+            "to_unix_nano": time.time_ns(),
+            "faults": switches,
+            "edges": edges(place.directory, nodes),
+            "requests": [
+                {"action": action, "answer": answer, "count": count}
+                for (action, answer), count in sorted(load.answers.items())
+            ],
+        }
+        options.truth.write_text(json.dumps(truth, indent=1) + "\n")
+    say(f"closed after {sum(load.answers.values())} requests")
+    if interrupted:
+        raise interrupted
+
+
+def open_stores(options: argparse.Namespace, place: Place) -> tuple[dict[str, str], dict[str, str]]:
+    """Start and fill the stores: their nodes on a service map, and the variables that name their addresses."""
+    redis_program = None if "redis-server" in options.without else stores.redis_program()
+    postgres = None if "postgres" in options.without else stores.postgres_programs()
+    if redis_program:
+        fast = stores.start_redis(redis_program, place.directory, place.children, options.host_name)
+    else:
+        fast = stores.stand_in(place.directory, "redis-server")
+    if postgres:
+        safe = stores.start_postgres(postgres, place.cluster, place.children, options.host_name)
+    else:
+        safe = stores.stand_in(place.directory, "PostgreSQL")
+    say(f"{fast.note}; {safe.note}")
+    stores.fill(fast.url, safe.url, fast.url)
+    system = "redis" if redis_program else "sqlite"
+    nodes = {"stock": fast.node, "ledger": safe.node, "stream": f"queue:{system}/{stream.NAME}"}
+    return nodes, {"STOCK_URL": fast.url, "LEDGER_URL": safe.url, "STREAM_URL": fast.url}
+
+
+def start_services(options: argparse.Namespace, place: Place, urls: dict[str, str]) -> str:
+    """Start all six; the storefront's address, when all of them answer.
+
+    Their sockets listen before they start, and are handed over: no port is guessed, and nobody calls too early.
+    """
+    (place.directory / "tallies").mkdir()
+    sockets = {name: socket.create_server(("127.0.0.1", 0), backlog=128) for name in LISTENING}
+    addresses = {name: f"http://127.0.0.1:{each.getsockname()[1]}" for name, each in sockets.items()}
+    environment = os.environ | urls | {f"{name.upper()}_URL": address for name, address in addresses.items()}
+    environment |= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": options.endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": options.protocol,
+        "OTEL_METRIC_EXPORT_INTERVAL": str(int(schedule.seconds(options.metrics_every) * 1000)),
+        "OTEL_BSP_SCHEDULE_DELAY": "1000",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "20000",
+        "OTEL_BLRP_SCHEDULE_DELAY": "1000",
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",  # today's names of attributes
+        "OTEL_PYTHON_EXCLUDED_URLS": "healthz",
+        "SHOP_FAULTS": str(place.directory / "faults.json"),
+        "SHOP_TALLIES": str(place.directory / "tallies"),
+        "SPOOL": str(place.directory / "spool.mbox"),
+    }
+    for name in SERVICES:
+        of_service = {
+            "OTEL_SERVICE_NAME": name,
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace=shop,service.version={VERSION},"
+            f"service.instance.id={name}-1,host.name={options.host_name},deployment.environment.name=demo",
+        }
+        descriptors = ()
+        if name in sockets:
+            of_service["SHOP_SOCKET"] = str(sockets[name].fileno())
+            descriptors = (sockets[name].fileno(),)
+        command = [sys.executable, str(HERE / f"{name}.py")]
+        place.children.start(name, command, env=environment | of_service, pass_fds=descriptors)
+    for name in LISTENING:
+        sockets[name].close()
+        await_answer(f"{addresses[name]}/healthz", name, place.children)
+    return addresses["storefront"]
+
+
+def await_answer(url: str, name: str, children: Children) -> None:
+    """Until a service answers; a service that dies is told at once."""
+    for _ in range(120):
+        children.check()
+        with contextlib.suppress(requests.RequestException):
+            requests.get(url, timeout=0.5).raise_for_status()
+            return
+    raise ShopError(f"{name} does not answer after 60 s: {url}")
+
+
+def let_people_in(load: Load, plan, children: Children, switches: list[dict]) -> Ended | None:
+    """Run the load, say which fault begins, and watch the processes; a signal ends the load early."""
+    stop = threading.Event()
+    people = threading.Thread(target=load.run, args=(plan, stop))
+    people.start()
+    coming = collections.deque(switches)
+    try:
+        while people.is_alive():
+            people.join(0.1)
+            children.check()
+            if coming and time.time_ns() >= coming[0]["from_unix_nano"]:
+                switch = coming.popleft()
+                lasts = (switch["to_unix_nano"] - switch["from_unix_nano"]) / 1e9
+                say(f"fault {switch['fault']} in {switch['where']} for {lasts:.0f} s")
+    except Ended as ended:
+        return ended
+    finally:
+        stop.set()
+        people.join(10)
+    return None
+
+
+def wait_for_the_mailer(url: str) -> None:
+    """Until every confirmation is a mail, so that nothing is cut off."""
+    log = stream.Stream(url).log
+    until = time.monotonic() + 10
+    while log.waiting() and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+def edges(directory: Path, nodes: dict[str, str]) -> list[dict]:
+    """Who called whom how often, by the services' own count; named as on a service map."""
+    counted = [row for path in (directory / "tallies").glob("*.json") for row in json.loads(path.read_text())]
+    named = [(nodes.get(source, source), nodes.get(target, target), calls) for source, target, calls in counted]
+    return [{"source": source, "target": target, "calls": calls} for source, target, calls in sorted(named)]
+
+
+def main() -> int:
+    """Run the shop; the exit status."""
+
+    def ended(number, _frame):
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)  # tidying up is not interrupted
+        raise Ended(number)
+
+    options = arguments()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, ended)
+    temporary = tempfile.TemporaryDirectory
+    try:
+        with temporary(prefix="shop-") as own, temporary(prefix="shop-postgres-") as cluster, Children() as children:
+            run(options, Place(Path(own), Path(cluster), children))
+    except ShopError as error:
+        say(str(error))
+        return 1
+    except Ended as signalled:
+        say("ended early")
+        return 128 + signalled.args[0]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
