@@ -1,9 +1,11 @@
 """`workbench reports ...`: notebooks with parameters, run headless into offline HTML."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from workbench.cli.options import Format, FormatOption
 from workbench.cli.output import document, show
@@ -15,15 +17,41 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Run notebooks headless and read what came of them.")
 
 
-@app.command()
+class _TakesParameters(TyperCommand):
+    """Reads `-p NAME VALUE`, an option with two values that may be repeated, which Typer has no type for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _joined(args))
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """`-p NAME VALUE` as `-p NAME=VALUE`, which is taken as well; what follows `--` is no option."""
+    joined: list[str] = []
+    rest = list(arguments)
+    while rest:
+        joined.append(rest.pop(0))
+        if joined[-1] == "--":
+            break
+        if joined[-1] in ("-p", "--parameter") and rest:
+            name = rest.pop(0)
+            if "=" not in name and rest:
+                name = f"{name}={rest.pop(0)}"
+            joined.append(name)
+    return joined + rest
+
+
+@app.command(cls=_TakesParameters)
 def run(
     notebook: Annotated[str, typer.Argument(help="Name of a shipped report, or a file.", metavar="NAME|FILE.ipynb")],
     parameter: Annotated[
-        list[tuple[str, str]] | None, typer.Option("--parameter", "-p", help="A parameter and its value; repeat it.")
+        list[str] | None,
+        typer.Option("--parameter", "-p", help="A parameter and its value; repeat it.", metavar="NAME VALUE"),
     ] = None,
     lake: Annotated[
         str | None,
-        typer.Option("--lake", envvar="WORKBENCH_LAKE", help="Lake of the report: its parameter `lake`.", metavar="DIR"),
+        typer.Option(
+            "--lake", envvar="WORKBENCH_LAKE", help="Lake of the report: its parameter `lake`.", metavar="DIR"
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", help="Directory for the results.")] = Path("reports"),
     timeout: Annotated[str, typer.Option(help="Longest time for the whole run.")] = "15m",
@@ -36,10 +64,11 @@ def run(
     from workbench.lake.times import duration_ns
     from workbench.reports import run as act
 
-    values: dict[str, Any] = dict(parameter or [])
+    values: dict[str, Any] = dict(_pair(each) for each in parameter or [])
     if lake is not None and "lake" not in values and "lake" in _declared(notebook):
         values["lake"] = lake if "://" in lake else str(Path(lake).absolute())
     seconds = duration_ns(timeout, "--timeout") / 1e9
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped run leaves its files, too
     with bar(f"running {notebook}") as progress:
         ended = act(notebook, values, output=output, timeout_seconds=seconds, progress=progress)
     if form is Format.json:
@@ -51,6 +80,13 @@ def run(
         cell = "the kernel" if ended.failure.cell is None else f"code cell {ended.failure.cell}"
         typer.echo(f"{ended.status}: {cell}: {ended.failure.error}: {ended.failure.message}", err=True)
         raise typer.Exit(1)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{name!r} has no value; write -p NAME VALUE", param_hint="--parameter")
+    return name, value
 
 
 @app.command("list")

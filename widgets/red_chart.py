@@ -1,0 +1,146 @@
+"""Requests, errors and durations over time: three panels above one another, over one axis of time.
+
+One line (a service or an operation): its p50, p95 and p99. Several lines: one percentile of each, with buttons for the
+others. Colours can be told apart by colour-blind readers (Paul Tol's "bright", on light and on dark ground), and
+neighbours differ in their dashes too. What does not fit into eight colours is drawn thin and grey.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import polars as pl
+
+COLOURS = ("#4477aa", "#ee7733", "#228833", "#aa3377", "#33a5c7", "#b59b00", "#ee6677", "#009988")
+DASHES = ("solid", "dash", "dot", "dashdot")
+PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
+GREY, GRID, GROUND = "#7d8790", "rgba(128,136,144,0.22)", "rgba(128,136,144,0.13)"
+HEIGHT = 620
+PANELS = ("Requests per second", "Failed requests, %", "Duration, ms")
+
+
+def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, title: str = "") -> "go.Figure":
+    """Draw the answer of `wb.red`.
+
+    Args:
+        red: one row per line and bucket_start: service_name or operation, rate_per_second, error_ratio (0..1), calls,
+            p50_ms, p95_ms, p99_ms. Of more than eight lines those with most calls get a colour.
+        changes: stretches to shade, as `wb.health_changes` gives them (from_time, to_time).
+        title: above the figure; none by default.
+
+    Returns:
+        A plotly figure. Without rows it says so in the middle.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    import polars as pl
+    from plotly.subplots import make_subplots
+
+    frame = _named(red)
+    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.075, subplot_titles=PANELS)
+    totals = frame.group_by("line").agg(pl.col("calls").sum()).sort("calls", "line", descending=[True, False])
+    lines = totals["line"].to_list()
+    for place, name in enumerate(lines):
+        _add_line(figure, name, frame.filter(pl.col("line") == name).sort("bucket_start"), place, len(lines))
+    if changes is not None:
+        for start, end in changes.select("from_time", "to_time").unique().sort("from_time", "to_time").iter_rows():
+            figure.add_vrect(x0=start, x1=end, fillcolor=GROUND, line_width=0, layer="below")
+    _lay_out(figure, title, several=len(lines) > 1, empty=not lines)
+    return figure
+
+
+def _named(red: "pl.DataFrame") -> "pl.DataFrame":
+    """The table with a column `line`: the operation where there is one, with its service where there are several."""
+    import polars as pl
+
+    needed = {"bucket_start", "service_name", "calls", "rate_per_second", "error_ratio", *PERCENTILES}
+    missing = sorted(needed - set(red.columns))
+    if missing:
+        raise ValueError(f"red_figure: the table has no {', '.join(missing)}; hand in the answer of wb.red")
+    if "operation" not in red.columns:
+        return red.with_columns(line=pl.col("service_name"))
+    one = red["service_name"].n_unique() <= 1
+    return red.with_columns(line="operation" if one else pl.concat_str("service_name", "operation", separator=" · "))
+
+
+def _add_line(figure: "go.Figure", name: str, rows: "pl.DataFrame", place: int, count: int) -> None:
+    coloured = place < len(COLOURS)
+    colour = COLOURS[place] if coloured else GREY
+    pen = {"color": colour, "width": 2 if coloured else 1, "dash": DASHES[place % 2] if coloured else "solid"}
+    label = _cut(name)
+    shared: dict[str, Any] = {
+        "x": rows["bucket_start"].to_list(),
+        "name": label,
+        "legendgroup": f"line {place}",
+        "mode": "lines",
+        "line": pen,
+        "opacity": 1 if coloured else 0.5,
+    }
+    ratio = (rows["error_ratio"] * 100).to_list()
+    figure.add_scatter(
+        **shared, y=rows["rate_per_second"].to_list(), showlegend=count > 1, row=1, col=1, hovertemplate="%{y:.3g}/s"
+    )
+    figure.add_scatter(**shared, y=ratio, showlegend=False, row=2, col=1, hovertemplate="%{y:.3g} %")
+    for at, percentile in enumerate(PERCENTILES):
+        alone: dict[str, Any] = {}
+        if count == 1:  # the percentiles are the lines
+            alone = {"name": percentile[:3], "line": {"color": COLOURS[at], "width": 2, "dash": DASHES[at]}}
+        figure.add_scatter(
+            **(shared | alone | {"legendgroup": percentile if count == 1 else shared["legendgroup"]}),
+            y=rows[percentile].to_list(),
+            showlegend=count == 1,
+            visible=count == 1 or percentile == "p95_ms",
+            hovertemplate="%{y:,.3~f} ms",
+            row=3,
+            col=1,
+        )
+
+
+def _lay_out(figure: "go.Figure", title: str, *, several: bool, empty: bool) -> None:
+    import plotly.graph_objects as go
+
+    axis = {"gridcolor": GRID, "linecolor": GRID, "zerolinecolor": GRID, "automargin": True}
+    template = go.layout.Template(
+        layout={
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": GREY, "size": 13},
+            "xaxis": axis,
+            "yaxis": axis,
+        }
+    )
+    figure.update_layout(
+        template=template,
+        height=HEIGHT + (40 if title else 0),
+        hovermode="x unified",
+        margin={"l": 56, "r": 12, "t": (96 if title else 64), "b": 40},
+        legend={"orientation": "h", "x": 0, "y": 1.06, "xanchor": "left", "yanchor": "bottom", "itemwidth": 30},
+    )
+    if title:
+        figure.update_layout(title={"text": title, "x": 0, "xref": "paper", "font": {"size": 16}})
+    figure.update_annotations(x=0, xanchor="left", font_size=13)  # the panels' titles
+    figure.update_yaxes(rangemode="tozero", nticks=5)
+    figure.update_xaxes(title_text="time (UTC)", title_font_size=12, row=3, col=1)
+    if several:
+        figure.update_layout(updatemenus=[_choice(len(figure.data))])
+    if empty:
+        text = "no requests in this window"
+        figure.add_annotation(text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font_size=15)
+
+
+def _choice(traces: int) -> dict[str, Any]:
+    """Buttons that show one percentile of every line."""
+    buttons = []
+    for at, percentile in enumerate(PERCENTILES):
+        shown = [position % 5 < 2 or position % 5 == 2 + at for position in range(traces)]
+        buttons.append({"label": percentile[:3], "method": "restyle", "args": [{"visible": shown}]})
+    place = {"x": 1, "xanchor": "right", "y": 0.285, "yanchor": "bottom", "pad": {"t": 0, "b": 2}}
+    look = {"font": {"size": 12}, "bordercolor": GRID, "bgcolor": "rgba(0,0,0,0)"}
+    return {"type": "buttons", "direction": "right", "active": 1, "buttons": buttons, "showactive": True} | place | look
+
+
+def _cut(name: str) -> str:
+    """Names are telemetry: plotly reads some HTML in them, and long ones would fill the legend."""
+    short = name if len(name) <= 48 else f"{name[:30]}…{name[-17:]}"
+    return short.replace("&", "&amp;").replace("<", "&lt;")

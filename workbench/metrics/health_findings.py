@@ -1,0 +1,154 @@
+"""Which services got slower, failed more, or were asked more or less than before: when, and by how much?"""
+
+import datetime
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.metrics.changes import Stretch, changed_level, changed_ratio
+from workbench.metrics.findings import Findings, marked, milliseconds, share, times
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_SENTENCES = 8
+# A change is told when it is sure (score) and matters (factor; for errors also the difference in percentage points).
+LEAST_SCORE = 5.0
+LEAST_FACTOR = {"p50_ms": 1.3, "p95_ms": 1.4, "rate_per_second": 2.0, "error_ratio": 2.0}
+LEAST_ERRORS = 0.01
+MEASURES = ("error_ratio", "p95_ms", "p50_ms", "rate_per_second")
+
+
+def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
+    """For every line of `red`, the one stretch of each measure that was clearly unlike the rest; worst first.
+
+    Args:
+        red: the answer of `wb.red`, by service or by operation.
+
+    Returns:
+        One row per (service_name[, operation, kind], measure) that changed: measure (error_ratio, p95_ms, p50_ms,
+        rate_per_second), from_time and to_time (UTC; limits of the buckets of the stretch), until_end (it reaches the
+        last bucket with requests), before (mean outside of the stretch), during (mean inside), factor (during /
+        before; null where before is 0), score (distance in units of noise, 5 or more; higher is surer). A mean of
+        percentiles is a mean over buckets, weighted by calls. Errors first, then slower, then load; by score.
+    """
+    import polars as pl
+
+    line = [name for name in ("service_name", "operation", "kind") if name in red.columns]
+    schema = {name: red.schema[name] for name in line} | {
+        "measure": pl.String,
+        "from_time": pl.Datetime("us", "UTC"),
+        "to_time": pl.Datetime("us", "UTC"),
+        "until_end": pl.Boolean,
+        "before": pl.Float64,
+        "during": pl.Float64,
+        "factor": pl.Float64,
+        "score": pl.Float64,
+    }
+    rows: list[dict[str, Any]] = []
+    for key, part in red.group_by(line, maintain_order=True):
+        names = dict(zip(line, key, strict=True))
+        rows += [names | change for change in _changes(part.sort("bucket_start"))]
+    found = pl.DataFrame(rows, schema=schema)
+    rank = pl.col("measure").replace_strict({name: at for at, name in enumerate(MEASURES)}, return_dtype=pl.Int32)
+    worse = pl.col("during") > pl.col("before")
+    group = pl.when(pl.col("measure") == "rate_per_second").then(2).when(worse).then(0).otherwise(1)
+    return found.sort([group, rank, pl.col("score"), *line], descending=[False, False, True, *[False] * len(line)])
+
+
+def health_findings(red: "pl.DataFrame") -> Findings:
+    """What changed, as sentences: one per service (or operation) and kind of change, the worst first."""
+    import polars as pl
+
+    changes = health_changes(red)
+    if not red["calls"].sum():
+        remedy = "Give a longer window: an empty `last` means the whole lake."
+        return Findings([f"Nothing to judge: no requests were recorded in this window. {remedy}"], changes)
+    line = [name for name in ("service_name", "operation") if name in red.columns]
+    # p50 and p95 of one line tell one story: the surer one is told.
+    kind = pl.col("measure").replace({"p50_ms": "slower", "p95_ms": "slower"})
+    told = changes.with_columns(story=kind).unique([*line, "story"], keep="first", maintain_order=True)
+    sentences = [_sentence(row, line) for row in told.iter_rows(named=True)]
+    if not sentences:
+        lines = red.select(line).n_unique()
+        what = "operation" if "operation" in line else "service"
+        every = f"the one {what}" if lines == 1 else f"all {lines} {what}s"
+        return Findings([f"Nothing unusual: {every} kept speed, errors and load through this window."], changes)
+    missing = len(sentences) - MOST_SENTENCES
+    if missing > 0:
+        sentences = [*sentences[:MOST_SENTENCES], f"And {missing} smaller changes."]
+    return Findings(sentences, changes)
+
+
+def _changes(part: "pl.DataFrame") -> list[dict[str, Any]]:
+    """The changes of one line, whose buckets are in order."""
+    import polars as pl
+
+    busy = part.filter((pl.col("calls") > 0) & (pl.col("seconds") > 0))
+    calls = busy["calls"].to_numpy().astype(np.float64)
+    found = [("error_ratio", busy, changed_ratio(busy["errors"].to_numpy().astype(np.float64), calls))]
+    for name in ("p50_ms", "p95_ms"):
+        values = np.maximum(busy[name].to_numpy(), 1e-6)
+        found.append((name, busy, changed_level(values, calls)))
+    steady = part.filter(pl.col("seconds") >= pl.col("seconds").max() / 2)  # cut buckets at the edges say little
+    rates = steady["calls"].to_numpy().astype(np.float64) + 0.5  # none at all has a logarithm too
+    if steady.height and steady["calls"].mean() >= 5:  # type: ignore[operator]
+        found.append(("rate_per_second", steady, changed_level(rates, np.ones(len(rates)))))
+    return [_row(name, rows, stretch) for name, rows, stretch in found if stretch and _matters(name, stretch)]
+
+
+def _matters(measure: str, stretch: Stretch) -> bool:
+    low, high = sorted((stretch.before, stretch.during))
+    if measure == "error_ratio" and high - low < LEAST_ERRORS:
+        return False
+    return stretch.score >= LEAST_SCORE and high >= low * LEAST_FACTOR[measure]
+
+
+def _row(measure: str, rows: "pl.DataFrame", stretch: Stretch) -> dict[str, Any]:
+    starts, seconds = rows["bucket_start"].to_list(), rows["seconds"].to_list()
+    before, during = stretch.before, stretch.during
+    if measure == "rate_per_second":  # counts per bucket until here
+        before, during = (max(0.0, each - 0.5) / max(seconds) for each in (before, during))
+    step = min((b - a for a, b in itertools.pairwise(starts)), default=datetime.timedelta(0))
+    return {
+        "measure": measure,
+        "from_time": starts[stretch.first],
+        "to_time": starts[stretch.after - 1] + step,
+        "until_end": stretch.after == len(starts),
+        "before": before,
+        "during": during,
+        "factor": during / before if before > 0 else None,
+        "score": stretch.score,
+    }
+
+
+def _sentence(row: dict[str, Any], line: list[str]) -> str:
+    subject = marked(row[line[-1]])
+    if "operation" in line:
+        subject += f" of {marked(row['service_name'])}"
+    before, during, when = row["before"], row["during"], _when(row)
+    worse = during > before
+    if row["measure"] == "error_ratio":
+        says = (
+            f"failed {'more' if worse else 'less'} {when}: {share(during)} of its requests, otherwise {share(before)}"
+        )
+    elif row["measure"] == "rate_per_second":
+        level = f"{during:.3g} requests a second, otherwise {before:.3g}"
+        says = f"was asked {'more' if worse else 'less'} {when}: {level}"
+    else:
+        which = "half" if row["measure"] == "p50_ms" else "the slowest 5 %"
+        level = f"{which} of its requests took {milliseconds(during)} or more, otherwise {milliseconds(before)}"
+        factor = f"{times(during / before)} as long" if worse else f"{times(before / during)} as fast"
+        says = f"was {'slower' if worse else 'faster'} {when}: {level} ({factor})"
+    return f"{subject} {says}."
+
+
+def _when(row: dict[str, Any]) -> str:
+    start, end = row["from_time"], row["to_time"]
+    clock = "%H:%M:%S" if start.second or end.second else "%H:%M"
+    first = f"{start:%Y-%m-%d} {start:{clock}}" if start.date() != end.date() else f"{start:{clock}}"
+    if row["until_end"]:
+        return f"from {first} UTC to the end"
+    last = f"{end:%Y-%m-%d} {end:{clock}}" if start.date() != end.date() else f"{end:{clock}}"
+    return f"from {first} to {last} UTC"
