@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.lake.window import Lake as open  # noqa: A004, N813 - wb.open("lake") reads as it should
+    from workbench.metrics.health_findings import health_changes, health_findings
     from workbench.metrics.red import red
+    from workbench.topology.map_findings import map_findings
     from workbench.topology.service_map import Topology, service_map
     from workbench.traces.operations import operations
     from workbench.traces.services import services
@@ -46,6 +48,9 @@ _PLACES: dict[str, tuple[str, str | None]] = {
     "UnknownName": ("workbench.lake", "UnknownName"),
     "Window": ("workbench.lake", "Window"),
     "WorkbenchError": ("workbench.lake", "WorkbenchError"),
+    "health_changes": ("workbench.metrics.health_findings", "health_changes"),
+    "health_findings": ("workbench.metrics.health_findings", "health_findings"),
+    "map_findings": ("workbench.topology.map_findings", "map_findings"),
     "open": ("workbench.lake", "Lake"),
     "operations": ("workbench.traces.operations", "operations"),
     "red": ("workbench.metrics.red", "red"),
@@ -68,6 +73,9 @@ __all__ = [
     "Window",
     "WorkbenchError",
     "__version__",
+    "health_changes",
+    "health_findings",
+    "map_findings",
     "open",
     "operations",
     "red",
