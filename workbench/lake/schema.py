@@ -1,9 +1,7 @@
 """Every table of the lake, declared once: name, columns, which column is the time, which columns prune files.
 
-Columns come in groups, because a span, a log line, a point, a sample and a wait of one thread must meet: IDENTITY says
-who ran it in every table, CONTEXT is the OpenTelemetry resource and scope. Attributes are text maps with a letter per
-entry beside them (`s` string, `b` bool, `i` int, `d` double, `y` bytes as base64, `a` array and `m` key-value list as
-JSON, `n` empty), so that OTLP in gives the same OTLP out.
+Attributes are text maps with a letter per entry beside them (`s` string, `b` bool, `i` int, `d` double, `y` bytes as
+base64, `a` array and `m` key-value list as JSON, `n` empty), so that OTLP in gives the same OTLP out.
 
 Types are limited to what every reader of Delta tables has: no unsigned integers, timestamps in µs with zone UTC
 (a naive one would raise the table's protocol version), nanoseconds as BIGINT beside them.
@@ -13,122 +11,44 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from workbench.lake.groups import (
+    ARRIVAL,
+    ATTRIBUTES,
+    BIGINT,
+    BOOL,
+    CONTEXT,
+    DOUBLE,
+    EVENT,
+    EXEMPLAR,
+    INT,
+    LINK,
+    MAPPING,
+    SAMPLE_TYPE,
+    TEXT,
+    TIMESTAMP,
+    TYPED_ATTRIBUTES,
+    fields,
+    promoted_fields,
+)
+from workbench.lake.promoted import INTEGERS, LOG_PROMOTED, POINT_PROMOTED, RESOURCE_PROMOTED, SPAN_PROMOTED
+
+__all__ = [
+    "ATTRIBUTES",
+    "INTEGERS",
+    "LOG_PROMOTED",
+    "POINT_PROMOTED",
+    "RESOURCE_PROMOTED",
+    "SPANS",
+    "SPAN_PROMOTED",
+    "TABLES",
+    "VERSION",
+    "Table",
+    "conform",
+]
+
+# Raised when a column changes its type or meaning: a workbench that knows less refuses the lake. A new column needs no
+# new version, older lakes get it when a writer opens them.
 VERSION = 1
-
-TEXT, BIGINT, INT, DOUBLE, BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-ATTRIBUTES = pa.map_(TEXT, TEXT)
-
-
-def _fields(**types: pa.DataType) -> list[pa.Field]:
-    return [pa.field(name, type_) for name, type_ in types.items()]
-
-
-# Attribute keys that become columns of their own (the value stays in the map too): column -> keys, the first one that is
-# there wins. Later keys are names of older semantic conventions that much instrumentation still sends.
-RESOURCE_PROMOTED: dict[str, tuple[str, ...]] = {
-    "service_name": ("service.name",),
-    "service_namespace": ("service.namespace",),
-    "service_version": ("service.version",),
-    "service_instance_id": ("service.instance.id",),
-    "host_name": ("host.name",),
-    "host_id": ("host.id",),
-    "container_id": ("container.id",),
-    "process_pid": ("process.pid",),
-    "k8s_pod_name": ("k8s.pod.name",),
-    "k8s_namespace_name": ("k8s.namespace.name",),
-    "deployment_environment_name": ("deployment.environment.name", "deployment.environment"),
-}
-SPAN_PROMOTED: dict[str, tuple[str, ...]] = {
-    "thread_id": ("thread.id",),
-    "http_request_method": ("http.request.method", "http.method"),
-    "http_route": ("http.route",),
-    "http_response_status_code": ("http.response.status_code", "http.status_code"),
-    "url_path": ("url.path", "http.target"),
-    "rpc_system_name": ("rpc.system.name", "rpc.system"),
-    "rpc_service": ("rpc.service",),
-    "rpc_method": ("rpc.method",),
-    "db_system_name": ("db.system.name", "db.system"),
-    "db_namespace": ("db.namespace", "db.name"),
-    "db_query_text": ("db.query.text", "db.statement"),
-    "messaging_system": ("messaging.system",),
-    "messaging_destination_name": ("messaging.destination.name", "messaging.destination"),
-    "server_address": ("server.address", "net.peer.name"),
-    "server_port": ("server.port", "net.peer.port"),
-    "peer_service": ("service.peer.name", "peer.service"),
-    "error_type": ("error.type",),
-}
-LOG_PROMOTED: dict[str, tuple[str, ...]] = {
-    "thread_id": ("thread.id",),
-    "exception_type": ("exception.type",),
-    "code_function_name": ("code.function.name", "code.function"),
-    "http_route": ("http.route",),
-}
-POINT_PROMOTED: dict[str, tuple[str, ...]] = {
-    "thread_id": ("thread.id",),
-    "http_route": ("http.route",),
-}
-INTEGERS = {"process_pid", "thread_id", "http_response_status_code", "server_port"}  # promoted columns that are numbers
-
-
-def _promoted(columns: dict[str, tuple[str, ...]]) -> list[pa.Field]:
-    return [pa.field(name, BIGINT if name in INTEGERS else TEXT) for name in columns]
-
-
-CONTEXT = _fields(
-    resource_attributes=ATTRIBUTES,
-    resource_attribute_types=TEXT,
-    resource_dropped_attributes=INT,
-    resource_schema_url=TEXT,
-    scope_name=TEXT,
-    scope_version=TEXT,
-    scope_attributes=ATTRIBUTES,
-    scope_attribute_types=TEXT,
-    scope_dropped_attributes=INT,
-    scope_schema_url=TEXT,
-)
-TYPED_ATTRIBUTES = _fields(attributes=ATTRIBUTES, attribute_types=TEXT)
-# `repairs`: what was changed to store a row that broke a rule, comma-separated, NULL where nothing was.
-# `received_time_unix_nano`: when it arrived; retention counts from the later of event and arrival.
-ARRIVAL = _fields(repairs=TEXT, received_time_unix_nano=BIGINT)
-
-EVENT = pa.struct(
-    _fields(time_unix_nano=BIGINT, name=TEXT, attributes=ATTRIBUTES, attribute_types=TEXT, dropped_attributes=INT)
-)
-LINK = pa.struct(
-    _fields(
-        trace_id=TEXT,
-        span_id=TEXT,
-        trace_state=TEXT,
-        flags=BIGINT,
-        attributes=ATTRIBUTES,
-        attribute_types=TEXT,
-        dropped_attributes=INT,
-    )
-)
-EXEMPLAR = pa.struct(
-    _fields(
-        time_unix_nano=BIGINT,
-        value=DOUBLE,
-        int_value=BIGINT,
-        trace_id=TEXT,
-        span_id=TEXT,
-        attributes=ATTRIBUTES,
-        attribute_types=TEXT,
-    )
-)
-MAPPING = pa.struct(
-    _fields(
-        memory_start=BIGINT,
-        memory_limit=BIGINT,
-        file_offset=BIGINT,
-        filename=TEXT,
-        build_id=TEXT,
-        attributes=ATTRIBUTES,
-        attribute_types=TEXT,
-    )
-)
-SAMPLE_TYPE = pa.struct(_fields(type=TEXT, unit=TEXT))
 
 
 @dataclass(frozen=True)
@@ -140,6 +60,8 @@ class Table:
     time: str
     statistics: tuple[str, ...]  # columns with minimum and maximum in the Delta log: pruning without opening files
     bloom: tuple[str, ...] = ()
+    unique: tuple[str, ...] = ()  # columns whose values hardly repeat: a dictionary would cost time and room
+    content_id: str = ""  # rows are what this id says, may come many times, and one a day is enough
 
     @property
     def timestamp(self) -> str:
@@ -150,7 +72,7 @@ class Table:
 SPANS = Table(
     "spans",
     pa.schema(
-        _fields(
+        fields(
             start_time=TIMESTAMP,
             start_time_unix_nano=BIGINT,
             end_time_unix_nano=BIGINT,
@@ -165,11 +87,11 @@ SPANS = Table(
             trace_state=TEXT,
             flags=BIGINT,
         )
-        + _promoted(RESOURCE_PROMOTED)
-        + _promoted(SPAN_PROMOTED)
+        + promoted_fields(RESOURCE_PROMOTED)
+        + promoted_fields(SPAN_PROMOTED)
         + TYPED_ATTRIBUTES
         + CONTEXT
-        + _fields(
+        + fields(
             events=pa.list_(EVENT),
             links=pa.list_(LINK),
             dropped_attributes=INT,
@@ -181,11 +103,12 @@ SPANS = Table(
     time="start_time_unix_nano",
     statistics=("start_time_unix_nano", "duration_ns", "trace_id", "service_name", "received_time_unix_nano"),
     bloom=("trace_id",),
+    unique=("start_time", "start_time_unix_nano", "end_time_unix_nano", "duration_ns", "span_id", "parent_span_id"),
 )
 LOGS = Table(
     "logs",
     pa.schema(
-        _fields(
+        fields(
             time=TIMESTAMP,
             time_unix_nano=BIGINT,
             observed_time_unix_nano=BIGINT,
@@ -198,21 +121,22 @@ LOGS = Table(
             span_id=TEXT,
             flags=BIGINT,
         )
-        + _promoted(RESOURCE_PROMOTED)
-        + _promoted(LOG_PROMOTED)
+        + promoted_fields(RESOURCE_PROMOTED)
+        + promoted_fields(LOG_PROMOTED)
         + TYPED_ATTRIBUTES
         + CONTEXT
-        + _fields(dropped_attributes=INT)
+        + fields(dropped_attributes=INT)
         + ARRIVAL
     ),
     time="time_unix_nano",
     statistics=("time_unix_nano", "severity_number", "trace_id", "service_name", "received_time_unix_nano"),
     bloom=("trace_id",),
+    unique=("time", "time_unix_nano", "observed_time_unix_nano"),
 )
 METRIC_POINTS = Table(
     "metric_points",
     pa.schema(
-        _fields(
+        fields(
             time=TIMESTAMP,
             time_unix_nano=BIGINT,
             start_time_unix_nano=BIGINT,
@@ -237,14 +161,14 @@ METRIC_POINTS = Table(
             positive_counts=pa.list_(BIGINT),
             negative_offset=INT,
             negative_counts=pa.list_(BIGINT),
-            quantiles=pa.list_(pa.struct(_fields(quantile=DOUBLE, value=DOUBLE))),
+            quantiles=pa.list_(pa.struct(fields(quantile=DOUBLE, value=DOUBLE))),
             exemplars=pa.list_(EXEMPLAR),
             flags=BIGINT,
             metadata=ATTRIBUTES,
             metadata_types=TEXT,
         )
-        + _promoted(RESOURCE_PROMOTED)
-        + _promoted(POINT_PROMOTED)
+        + promoted_fields(RESOURCE_PROMOTED)
+        + promoted_fields(POINT_PROMOTED)
         + TYPED_ATTRIBUTES
         + CONTEXT
         + ARRIVAL
@@ -255,7 +179,7 @@ METRIC_POINTS = Table(
 PROFILES = Table(
     "profiles",
     pa.schema(
-        _fields(
+        fields(
             time=TIMESTAMP,
             time_unix_nano=BIGINT,
             duration_ns=BIGINT,
@@ -274,10 +198,10 @@ PROFILES = Table(
             original_payload=pa.binary(),
             wire_shape=TEXT,
         )
-        + _promoted(RESOURCE_PROMOTED)
+        + promoted_fields(RESOURCE_PROMOTED)
         + TYPED_ATTRIBUTES
         + CONTEXT
-        + _fields(dropped_attributes=INT)
+        + fields(dropped_attributes=INT)
         + ARRIVAL
     ),
     time="time_unix_nano",
@@ -286,7 +210,7 @@ PROFILES = Table(
 PROFILE_SAMPLES = Table(
     "profile_samples",
     pa.schema(
-        _fields(
+        fields(
             time=TIMESTAMP,
             time_unix_nano=BIGINT,
             profile_id=TEXT,
@@ -319,7 +243,7 @@ PROFILE_SAMPLES = Table(
 PROFILE_NODES = Table(
     "profile_nodes",
     pa.schema(
-        _fields(
+        fields(
             time=TIMESTAMP,
             time_unix_nano=BIGINT,
             node_id=BIGINT,
@@ -331,11 +255,12 @@ PROFILE_NODES = Table(
     ),
     time="time_unix_nano",
     statistics=("time_unix_nano", "received_time_unix_nano"),
+    content_id="node_id",
 )
 PROFILE_FRAMES = Table(
     "profile_frames",
     pa.schema(
-        _fields(
+        fields(
             time=TIMESTAMP,
             time_unix_nano=BIGINT,
             frame_id=BIGINT,
@@ -350,16 +275,18 @@ PROFILE_FRAMES = Table(
             mapping=TEXT,
             build_id=TEXT,
             address=BIGINT,
-            received_time_unix_nano=BIGINT,
         )
+        + TYPED_ATTRIBUTES
+        + fields(received_time_unix_nano=BIGINT)
     ),
     time="time_unix_nano",
     statistics=("time_unix_nano", "received_time_unix_nano"),
+    content_id="frame_id",
 )
 THREAD_INTERVALS = Table(
     "thread_intervals",
     pa.schema(
-        _fields(
+        fields(
             start_time=TIMESTAMP,
             start_time_unix_nano=BIGINT,
             duration_ns=BIGINT,
@@ -394,7 +321,7 @@ THREAD_INTERVALS = Table(
 FINDINGS = Table(
     "findings",
     pa.schema(
-        _fields(
+        fields(
             start_time=TIMESTAMP,
             start_time_unix_nano=BIGINT,
             end_time_unix_nano=BIGINT,
@@ -432,17 +359,36 @@ TABLES: dict[str, Table] = {
 }
 
 
-def conform(rows: pa.Table, table: Table) -> pa.Table:
+def conform(rows: pa.Table, table: Table, *, packed: bool = False) -> pa.Table:
     """`rows` with exactly the columns of `table`, in order; absent ones are NULL.
 
+    Args:
+        packed: texts and maps of texts that come as dictionaries stay so. Parquet takes them as they are, at half the
+            cost; elsewhere they are one cast away from the declared type.
+
     Raises:
-        KeyError: `rows` has a column that the table does not declare (a collector's mistake, never foreign data).
+        ValueError: `rows` has a column that the table does not declare, or rows without a time (a collector's mistake,
+            never foreign data: a time that is broken there is stored as 0).
     """
     unknown = set(rows.column_names) - set(table.schema.names)
     if unknown:
-        raise KeyError(f"table {table.name} declares no column {sorted(unknown)}")
-    columns = [
-        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
-        for field in table.schema
-    ]
-    return pa.table(columns, schema=table.schema)
+        raise ValueError(f"table {table.name} declares no column {sorted(unknown)}")
+    if table.time not in rows.column_names or rows[table.time].null_count:
+        raise ValueError(f"column {table.time} of {table.name} must be there and never NULL: it says where a row lies")
+    columns = []
+    for field in table.schema:
+        if field.name not in rows.column_names:
+            columns.append(pa.nulls(rows.num_rows, field.type))
+        else:
+            found = rows[field.name]
+            kind = _without_dictionaries(found.type) if packed else found.type
+            columns.append(found if kind == field.type else found.cast(field.type))
+    return pa.table(columns, names=table.schema.names) if packed else pa.table(columns, schema=table.schema)
+
+
+def _without_dictionaries(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return kind.value_type
+    if pa.types.is_map(kind):
+        return pa.map_(_without_dictionaries(kind.key_type), _without_dictionaries(kind.item_type))
+    return kind

@@ -1,4 +1,7 @@
-"""Lists of KeyValue to maps of text with type letters, with unique keys, and to columns of their own."""
+"""Lists of attributes to maps of text with type letters, with unique keys, and to columns of their own.
+
+All texts come as dictionaries: attributes repeat, and Parquet takes a dictionary as it is.
+"""
 
 from dataclasses import dataclass
 
@@ -7,69 +10,87 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.formats.otlp.columns import offsets_of
+from workbench.formats.otlp.pairs import pairs_of
 from workbench.formats.otlp.values import any_text
-from workbench.lake.schema import INTEGERS
+from workbench.lake.promoted import INTEGERS
 
 MOST_CELLS = 64_000_000  # of the rows x keys matrix that finds repeated keys
 
 
 @dataclass
 class Attributes:
-    """`maps` and `types` per row, `promoted` columns, and the rows (positions) that were repaired, by word."""
+    """The attributes of every row as numbers of pairs, and what each pair is."""
 
-    maps: pa.Array
-    types: pa.Array
-    promoted: dict[str, pa.Array]
-    repaired: dict[str, np.ndarray]
+    offsets: np.ndarray  # the entries of row i are codes[offsets[i]:offsets[i + 1]]
+    codes: np.ndarray  # the pair of each entry
+    keys: pa.Array  # of each pair, as a dictionary of the distinct keys
+    texts: pa.Array  # of each pair, as a dictionary of the distinct texts; NULL for an empty value
+    letters: np.ndarray  # of each pair
+    repaired: dict[str, np.ndarray]  # the rows (positions) that were changed, by word
+
+    def maps(self) -> pa.Array:
+        """One map per row."""
+        codes = pa.array(self.codes)
+        return pa.MapArray.from_arrays(self._short_offsets(), self.keys.take(codes), self.texts.take(codes))
+
+    def types(self) -> pa.Array:
+        """One string of letters per row."""
+        letters = pa.py_buffer(self.letters[self.codes])
+        return pa.StringArray.from_buffers(len(self.offsets) - 1, self._short_offsets().buffers()[1], letters)
+
+    def _short_offsets(self) -> pa.Array:
+        return pa.array(self.offsets.astype(np.int32))
+
+    def promoted(self, columns: dict[str, tuple[str, ...]]) -> dict[str, pa.Array]:
+        """Columns of single attributes: column -> keys, the first that a row has wins."""
+        position = {name: number for number, name in enumerate(self.keys.dictionary.to_pylist())}
+        key_of_pair = self.keys.indices.to_numpy(zero_copy_only=False)
+        row_of = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        key_of = key_of_pair[self.codes]
+        found = {}
+        for column, candidates in columns.items():
+            there = [position[name] for name in candidates if name in position]
+            pairs = np.flatnonzero(np.isin(key_of_pair, there))  # that may stand in this column: a small dictionary
+            number = np.zeros(len(key_of_pair), np.int32)
+            number[pairs] = np.arange(len(pairs))
+            index = np.full(len(self.offsets) - 1, -1, np.int32)
+            for key in reversed(there):  # the first candidate is written last and wins
+                entries = np.flatnonzero(key_of == key)
+                index[row_of[entries]] = number[self.codes[entries]]
+            texts = self.texts.take(pa.array(pairs)).cast(pa.string())
+            values = _integers(texts) if column in INTEGERS else texts.dictionary_encode()
+            found[column] = values.take(pa.array(index, mask=index < 0))
+        return found
+
+    def of(self, rows: np.ndarray) -> "Attributes":
+        """The attributes of the rows at positions `rows`, which may repeat: a resource has many spans."""
+        counts = np.diff(self.offsets)[rows]
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        entries = np.repeat(self.offsets[:-1][rows] - offsets[:-1], counts) + np.arange(offsets[-1])
+        return Attributes(offsets, self.codes[entries], self.keys, self.texts, self.letters, {})
 
 
-def attributes(lists: pa.Array, promote: dict[str, tuple[str, ...]] | None = None) -> Attributes:
-    """A column of list<KeyValue> as maps.
-
-    Args:
-        promote: column -> keys, the first that a row has wins.
+def attributes(lists: pa.Array) -> Attributes:
+    """A column of lists of attributes, as `nested_batch` gives it, in columns.
 
     A repeated key would make DuckDB refuse the whole file: the last one wins, in its own place.
+
+    Raises:
+        BadPair: an attribute cannot be decoded.
     """
-    rows = len(lists)
-    items = lists.flatten()
     offsets = offsets_of(lists)
-    text, letters, broken = any_text(items.field("value"))
-    keys = items.field("key").dictionary_encode()
-    codes = keys.indices.to_numpy(zero_copy_only=False)
-    names = keys.dictionary.to_pylist()
-    row_of = np.repeat(np.arange(rows), np.diff(offsets))
-    repaired = {word: np.unique(row_of[positions]) for word, positions in broken.items()}
-    keep = _last_of_repeated(row_of, codes, max(1, len(names)))
+    codes, names, values = pairs_of(lists.flatten())
+    texts, letters, broken = any_text(values)
+    keys = names.dictionary_encode()
+    row_of = np.repeat(np.arange(len(lists)), np.diff(offsets))
+    repaired = {word: np.unique(row_of[np.isin(codes, pairs)]) for word, pairs in broken.items()}
+    key_of = keys.indices.to_numpy(zero_copy_only=False)[codes]
+    keep = _last_of_repeated(row_of, key_of, max(1, len(keys.dictionary)))
     if keep is not None:
         repaired["repeated_keys"] = np.union1d(repaired.get("repeated_keys", []), row_of[~keep]).astype(np.int64)
         offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
-        text, keys = text.filter(pa.array(keep)), keys.filter(pa.array(keep))
-        letters, codes, row_of = letters[keep], codes[keep], row_of[keep]
-    short = pa.array(offsets.astype(np.int32))
-    maps = pa.MapArray.from_arrays(short, keys.cast(pa.string()), text)
-    types = pa.StringArray.from_buffers(rows, short.buffers()[1], pa.py_buffer(np.ascontiguousarray(letters)))
-    position = {name: code for code, name in enumerate(names)}
-    columns = {}
-    for column, candidates in (promote or {}).items():
-        there = [position[name] for name in candidates if name in position]
-        columns[column] = _promoted(column, there, codes, row_of, rows, text)
-    return Attributes(maps, types, columns, repaired)
-
-
-def _promoted(
-    column: str, candidates: list[int], codes: np.ndarray, row_of: np.ndarray, rows: int, text: pa.Array
-) -> pa.Array:
-    index = np.full(rows, -1, np.int64)
-    for code in reversed(candidates):  # the first candidate is written last and wins
-        entries = np.flatnonzero(codes == code)
-        index[row_of[entries]] = entries
-    absent = index < 0
-    kind = pa.int64() if column in INTEGERS else pa.string()
-    if absent.all():
-        return pa.nulls(rows, kind)
-    found = text.take(pa.array(index, mask=absent))
-    return _integers(found) if column in INTEGERS else found
+        codes = codes[keep]
+    return Attributes(offsets, codes, keys, texts.dictionary_encode(), letters, repaired)
 
 
 def _integers(texts: pa.Array) -> pa.Array:

@@ -84,6 +84,13 @@ def list_column(offsets: np.ndarray, items: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), items)
 
 
+def repeated(column: pa.Array, positions: pa.Array) -> pa.Array:
+    """The values at `positions`, of which many are equal; texts as a dictionary."""
+    if pa.types.is_string(column.type):
+        column = column.dictionary_encode()
+    return column.take(positions)
+
+
 class Repairs:
     """Which rows were changed to be storable, by word. Nothing is repaired in silence: the words end in the row."""
 

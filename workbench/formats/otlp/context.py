@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.formats.otlp.attributes import Attributes, attributes
-from workbench.formats.otlp.columns import Repairs, parents_of, small_count
+from workbench.formats.otlp.columns import Repairs, parents_of, repeated, small_count
 from workbench.lake.schema import RESOURCE_PROMOTED
 
 
@@ -27,31 +27,33 @@ class Context:
         self._group_of = parents_of(scope_lists)[self._scope_of]
         self._received = received[parents_of(lists)[self._group_of]]
         resource = groups.field("resource")
-        self._resource = attributes(resource.field("attributes"), RESOURCE_PROMOTED)
+        self._resource = attributes(resource.field("attributes"))
         self._scope = attributes(self._scopes.field("scope").field("attributes"))
 
     def columns(self, take: np.ndarray | None = None) -> dict[str, pa.Array]:
         """Shared columns of every leaf, or of the leaves at positions `take` (a metric has many points)."""
-        group_of = pa.array(self._group_of if take is None else self._group_of[take])
-        scope_of = pa.array(self._scope_of if take is None else self._scope_of[take])
+        group_of = self._group_of if take is None else self._group_of[take]
+        scope_of = self._scope_of if take is None else self._scope_of[take]
         resource, scope = self._groups.field("resource"), self._scopes.field("scope")
         of_group = {
-            **self._resource.promoted,
-            "resource_attributes": self._resource.maps,
-            "resource_attribute_types": self._resource.types,
+            **self._resource.promoted(RESOURCE_PROMOTED),
+            "resource_attribute_types": self._resource.types(),
             "resource_dropped_attributes": small_count(resource.field("dropped_attributes_count")),
             "resource_schema_url": self._groups.field("schema_url"),
         }
         of_scope = {
             "scope_name": pc.fill_null(scope.field("name"), ""),
             "scope_version": pc.fill_null(scope.field("version"), ""),
-            "scope_attributes": self._scope.maps,
-            "scope_attribute_types": self._scope.types,
+            "scope_attribute_types": self._scope.types(),
             "scope_dropped_attributes": small_count(scope.field("dropped_attributes_count")),
             "scope_schema_url": self._scopes.field("schema_url"),
         }
-        shared = {name: column.take(group_of) for name, column in of_group.items()}
-        shared |= {name: column.take(scope_of) for name, column in of_scope.items()}
+        shared = {
+            "resource_attributes": self._resource.of(group_of).maps(),
+            "scope_attributes": self._scope.of(scope_of).maps(),
+        }
+        for columns, of in ((of_group, pa.array(group_of)), (of_scope, pa.array(scope_of))):
+            shared |= {name: repeated(column, of) for name, column in columns.items()}
         shared["received_time_unix_nano"] = pa.array(self.received(take))
         return shared
 

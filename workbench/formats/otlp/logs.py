@@ -20,7 +20,7 @@ def logs(batch: pa.RecordBatch, received: np.ndarray) -> tuple[dict[str, pa.Arra
     record = context.leaves
     repairs = Repairs(len(record))
     context.repair(repairs)
-    own = attributes(record.field("attributes"), LOG_PROMOTED)
+    own = attributes(record.field("attributes"))
     mark(repairs, own)
     overflow = np.zeros(len(record), bool)
     event_time = signed(record.field("time_unix_nano"), overflow)
@@ -43,9 +43,9 @@ def logs(batch: pa.RecordBatch, received: np.ndarray) -> tuple[dict[str, pa.Arra
         "trace_id": hex_text(record.field("trace_id")),
         "span_id": hex_text(record.field("span_id")),
         "flags": record.field("flags").cast(pa.int64()),
-        **own.promoted,
-        "attributes": own.maps,
-        "attribute_types": own.types,
+        **own.promoted(LOG_PROMOTED),
+        "attributes": own.maps(),
+        "attribute_types": own.types(),
         **context.columns(),
         "dropped_attributes": small_count(record.field("dropped_attributes_count")),
     }, repairs

@@ -51,7 +51,7 @@ def _kind(
     context.repair(repairs, of)
     for word, rows in metadata.repaired.items():
         repairs.mark(word, np.isin(of, rows))
-    own = attributes(point.field("attributes"), POINT_PROMOTED)
+    own = attributes(point.field("attributes"))
     mark(repairs, own)
     overflow = np.zeros(len(point), bool)
     start, time = (signed(point.field(f"{edge}time_unix_nano"), overflow) for edge in ("start_", ""))
@@ -62,11 +62,11 @@ def _kind(
         "unit": metric.field("unit").take(of_metric),
         "type": pa.array([kind], pa.string()).take(pa.array(np.zeros(len(point), np.int64))),
         "flags": point.field("flags").cast(pa.int64()),
-        "metadata": metadata.maps.take(of_metric),
-        "metadata_types": metadata.types.take(of_metric),
-        **own.promoted,
-        "attributes": own.maps,
-        "attribute_types": own.types,
+        "metadata": metadata.maps().take(of_metric),
+        "metadata_types": metadata.types().take(of_metric),
+        **own.promoted(POINT_PROMOTED),
+        "attributes": own.maps(),
+        "attribute_types": own.types(),
         **context.columns(of),
         **_values(kind, point, repairs),
     }
@@ -134,8 +134,8 @@ def _exemplars(lists: pa.Array, repairs: Repairs, overflow: np.ndarray) -> pa.Ar
         "int_value": exemplar.field("as_int"),
         "trace_id": hex_text(exemplar.field("trace_id")),
         "span_id": hex_text(exemplar.field("span_id")),
-        "attributes": own.maps,
-        "attribute_types": own.types,
+        "attributes": own.maps(),
+        "attribute_types": own.types(),
     }
     overflow[of[broken]] = True
     return list_column(offsets_of(lists), pa.StructArray.from_arrays(list(fields.values()), list(fields)))

@@ -28,7 +28,7 @@ def spans(batch: pa.RecordBatch, received: np.ndarray) -> tuple[dict[str, pa.Arr
     span = context.leaves
     repairs = Repairs(len(span))
     context.repair(repairs)
-    own = attributes(span.field("attributes"), SPAN_PROMOTED)
+    own = attributes(span.field("attributes"))
     mark(repairs, own)
     overflow = np.zeros(len(span), bool)
     start, end = (signed(span.field(f"{edge}_time_unix_nano"), overflow) for edge in ("start", "end"))
@@ -50,9 +50,9 @@ def spans(batch: pa.RecordBatch, received: np.ndarray) -> tuple[dict[str, pa.Arr
         "status_message": pc.fill_null(status.field("message"), ""),
         "trace_state": span.field("trace_state"),
         "flags": span.field("flags").cast(pa.int64()),
-        **own.promoted,
-        "attributes": own.maps,
-        "attribute_types": own.types,
+        **own.promoted(SPAN_PROMOTED),
+        "attributes": own.maps(),
+        "attribute_types": own.types(),
         **context.columns(),
         "events": events,
         "links": links,
@@ -73,8 +73,8 @@ def _events(lists: pa.Array, repairs: Repairs, overflow: np.ndarray) -> pa.Array
     fields = {
         "time_unix_nano": time,
         "name": event.field("name"),
-        "attributes": own.maps,
-        "attribute_types": own.types,
+        "attributes": own.maps(),
+        "attribute_types": own.types(),
         "dropped_attributes": small_count(event.field("dropped_attributes_count")),
     }
     return list_column(offsets_of(lists), pa.StructArray.from_arrays(list(fields.values()), list(fields)))
@@ -89,8 +89,8 @@ def _links(lists: pa.Array, repairs: Repairs) -> pa.Array:
         "span_id": hex_text(link.field("span_id")),
         "trace_state": link.field("trace_state"),
         "flags": link.field("flags").cast(pa.int64()),
-        "attributes": own.maps,
-        "attribute_types": own.types,
+        "attributes": own.maps(),
+        "attribute_types": own.types(),
         "dropped_attributes": small_count(link.field("dropped_attributes_count")),
     }
     return list_column(offsets_of(lists), pa.StructArray.from_arrays(list(fields.values()), list(fields)))
