@@ -4,14 +4,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.formats.otlp.decode import Decoded, decode
+    from workbench.formats.otlp.decode import decode
+    from workbench.formats.otlp.decoded import Decoded
     from workbench.formats.otlp.encode import encode
     from workbench.formats.otlp.json_text import json_to_protobuf, protobuf_to_json
     from workbench.formats.otlp.requests import SIGNALS, validate
 
 # Loaded on first use: the receiving process validates and never decodes.
 _PLACES = {
-    "Decoded": "decode",
+    "Decoded": "decoded",
     "SIGNALS": "requests",
     "decode": "decode",
     "encode": "encode",

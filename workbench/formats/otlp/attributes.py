@@ -78,11 +78,14 @@ def attributes(lists: pa.Array) -> Attributes:
     Raises:
         BadPair: an attribute cannot be decoded.
     """
-    offsets = offsets_of(lists)
-    codes, names, values = pairs_of(lists.flatten())
+    return of_pairs(offsets_of(lists), *pairs_of(lists.flatten()))
+
+
+def of_pairs(offsets: np.ndarray, codes: np.ndarray, names: pa.Array, values: pa.Array) -> Attributes:
+    """The same from numbers of pairs; `names` and `values` (AnyValue) say what each pair is."""
     texts, letters, broken = any_text(values)
     keys = names.dictionary_encode()
-    row_of = np.repeat(np.arange(len(lists)), np.diff(offsets))
+    row_of = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     repaired = {word: np.unique(row_of[np.isin(codes, pairs)]) for word, pairs in broken.items()}
     key_of = keys.indices.to_numpy(zero_copy_only=False)[codes]
     keep = _last_of_repeated(row_of, key_of, max(1, len(keys.dictionary)))

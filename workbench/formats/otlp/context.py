@@ -25,7 +25,8 @@ class Context:
         self._groups = groups
         self._scope_of = parents_of(leaf_lists)
         self._group_of = parents_of(scope_lists)[self._scope_of]
-        self._received = received[parents_of(lists)[self._group_of]]
+        self.payload_of = parents_of(lists)[self._group_of]
+        self._received = received[self.payload_of]
         resource = groups.field("resource")
         self._resource = attributes(resource.field("attributes"))
         self._scope = attributes(self._scopes.field("scope").field("attributes"))
@@ -59,7 +60,8 @@ class Context:
 
     def received(self, take: np.ndarray | None = None) -> np.ndarray:
         """Time of receipt per leaf, ns."""
-        return self._received if take is None else self._received[take]
+        times: np.ndarray = self._received if take is None else self._received[take]
+        return times
 
     def repair(self, repairs: Repairs, take: np.ndarray | None = None) -> None:
         """Mark the rows whose resource or scope was repaired."""

@@ -194,6 +194,6 @@ def _from_json(found: Any, value: Any) -> None:
         value.kvlist_value.SetInParent()
         for key, inner in found.items():
             pair = value.kvlist_value.values.add()
-            pair.key = key[1:] if key.startswith("$") else key
+            pair.key = key.removeprefix("$")
             _from_json(inner, pair.value)
             pair.value.SetInParent()

@@ -1,0 +1,249 @@
+"""Which version of the profiles protocol is it, and the same request in the numbers of today.
+
+The signal is in development and its numbers moved: 1.9 renumbered `Profile`, 1.10 renumbered `Sample`. A 1.9 sample
+read by today's classes gives other values and no error, so the shape is told by wire types before anything is decoded
+(0 varint, 1 fixed64, 2 length-delimited):
+
+* Profile: field 8 of type 2, field 9 of type 0, or field 12: 1.8. Field 3 of type 2: 1.5 or older.
+* Sample: field 3 of type 2 or field 4 of type 0: 1.8 or 1.9. Field 3 of type 0 or field 4 of type 2: 1.10.
+  Field 2 of type 0, or field 6: 1.7 or older.
+* Samples with fields 1, 2 and 5 only are of today, unless field 2 cannot be attribute indices (out of range, one
+  twice) or must be the values (neither field 4 nor field 5 is there).
+
+Since 1.10 keys and texts of attributes may be references into the string table, also in resource and scope; they are
+replaced by what they refer to.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.profiles.v1development import profiles_service_pb2
+from opentelemetry.proto.profiles.v1development import profiles_pb2
+
+from workbench.formats.otlp.requests import parsed
+from workbench.lake.errors import BadInput
+
+CURRENT = "1.10"
+MOST_LOOKED_AT = 1000  # samples without a sign of their version; a payload is of one producer
+_OLD_NUMBERS = {
+    "1.9": {"Sample": {"values": 2, "attribute_indices": 3, "link_index": 4}},
+    "1.8": {
+        "Sample": {"values": 2, "attribute_indices": 3, "link_index": 4},
+        "Profile": {
+            "profile_id": 8,
+            "dropped_attributes_count": 9,
+            "original_payload_format": 10,
+            "original_payload": 11,
+            "attribute_indices": 12,
+        },
+    },
+}
+_REMEDY = "send OTLP profiles of version 1.8 or later"
+
+
+def current(payload: bytes) -> tuple[Any, str, bool]:
+    """A request of any readable version.
+
+    Returns:
+        The request as a message of today, the version of its shape, and whether it differs from the payload.
+
+    Raises:
+        BadInput: it does not parse, is older than 1.8, or has samples and no dictionary.
+    """
+    request = parsed("profiles", payload)
+    samples = any(profile.samples for profile in profiles_of(request))
+    if not samples:
+        return request, CURRENT, _resolve(request)
+    shape = wire_shape(payload)
+    if not request.HasField("dictionary"):
+        raise BadInput("a profiles request with samples and without a dictionary", f"{len(payload)} bytes", _REMEDY)
+    if shape != CURRENT:
+        old = _old_request(shape).FromString(payload)
+        request = type(request)()
+        _copy(old, request)
+    changed = _resolve(request)
+    return request, shape, changed or shape != CURRENT
+
+
+def profiles_of(request: Any) -> Iterator[Any]:
+    """Every profile of a request."""
+    return (
+        profile
+        for resource in request.resource_profiles
+        for scope in resource.scope_profiles
+        for profile in scope.profiles
+    )
+
+
+def wire_shape(payload: bytes) -> str:
+    """`1.8`, `1.9` or `1.10` (which is also what came after it).
+
+    Raises:
+        BadInput: an older shape.
+    """
+    attributes = sum(
+        number == 6
+        for field, _, dictionary in _fields(memoryview(payload))
+        if field == 2 and dictionary is not None
+        for number, _, _ in _fields(dictionary)
+    )
+    looked_at = 0
+    for profile in _within(_within(_within([memoryview(payload)], 1), 2), 2):
+        samples: list[memoryview] = []
+        for number, wire, content in _fields(profile):
+            if number == 3 and wire == 2:
+                raise BadInput("OTLP profiles of version 1.5 or older", "Profile", _REMEDY)
+            if (number, wire) in ((8, 2), (9, 0)) or number == 12:
+                return "1.8"
+            if number == 2 and content is not None and looked_at + len(samples) < MOST_LOOKED_AT:
+                samples.append(content)
+        for sample in samples:
+            found = _sample_shape(sample, attributes)
+            if found:
+                return found
+        looked_at += len(samples)
+    return CURRENT
+
+
+def _sample_shape(sample: memoryview, attributes: int) -> str:
+    seen: dict[int, int] = {}
+    second: list[int] = []
+    for number, wire, content in _fields(sample):
+        seen[number] = wire
+        if number == 2 and content is not None:
+            second = list(_varints(content))
+    if seen.get(2) == 0 or 6 in seen:
+        raise BadInput("OTLP profiles of version 1.7 or older", "Sample", _REMEDY)
+    if seen.get(3) == 2 or seen.get(4) == 0:
+        return "1.9"
+    if 3 in seen or 4 in seen:
+        return CURRENT
+    impossible = len(set(second)) < len(second) or max(second, default=0) >= max(attributes, 1)
+    return "1.9" if second and (5 not in seen or impossible) else ""
+
+
+def _within(messages: Any, number: int) -> Iterator[memoryview]:
+    for message in messages:
+        for found, _, content in _fields(message):
+            if found == number and content is not None:
+                yield content
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview | None]]:
+    """(number, wire type, content of a length-delimited field) of a message that parses."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire, content = tag & 7, None
+        if wire == 0:
+            _, at = _varint(data, at)
+        elif wire == 2:
+            size, at = _varint(data, at)
+            content = data[at : at + size]
+            at += size
+        elif wire in (1, 5):
+            at += 8 if wire == 1 else 4
+        else:  # a group: not of this protocol, and nothing behind it is looked at
+            return
+        yield tag >> 3, wire, content
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            break
+        shift += 7
+    return value, at
+
+
+def _varints(data: memoryview) -> Iterator[int]:
+    at = 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        yield value
+
+
+@functools.cache
+def _old_request(shape: str) -> Any:
+    """A message class with the numbers of an older version: today's descriptors, renumbered, in a pool of their own."""
+    pool = descriptor_pool.DescriptorPool()
+    for module in (profiles_pb2, profiles_service_pb2):
+        file = descriptor_pb2.FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        if module is profiles_pb2:
+            for dependency in module.DESCRIPTOR.dependencies:
+                _add(pool, dependency)
+            for message in file.message_type:
+                numbers = _OLD_NUMBERS[shape].get(message.name, {})
+                for field in message.field:
+                    field.number = numbers.get(field.name, field.number)
+        del file.service[:]
+        pool.AddSerializedFile(file.SerializeToString())
+    name = profiles_service_pb2.ExportProfilesServiceRequest.DESCRIPTOR.full_name
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def _add(pool: descriptor_pool.DescriptorPool, file: Any) -> None:
+    for dependency in file.dependencies:
+        _add(pool, dependency)
+    pool.AddSerializedFile(file.serialized_pb)
+
+
+def _copy(old: Message, new: Any) -> None:
+    """Field by field, by name."""
+    for field, value in old.ListFields():
+        if field.message_type is None:
+            if field.is_repeated:
+                getattr(new, field.name).extend(value)
+            else:
+                setattr(new, field.name, value)
+        elif field.is_repeated:
+            for each in value:
+                _copy(each, getattr(new, field.name).add())
+        else:
+            getattr(new, field.name).SetInParent()
+            _copy(value, getattr(new, field.name))
+
+
+def _resolve(request: Any) -> bool:
+    """Replace references into the string table in place; True if there were any."""
+    strings = request.dictionary.string_table
+    owners = [group.resource for group in request.resource_profiles]
+    owners += [scope.scope for group in request.resource_profiles for scope in group.scope_profiles]
+    changed = False
+    for owner in owners:
+        for pair in owner.attributes:
+            changed |= _resolve_pair(pair, strings)
+    for entry in request.dictionary.attribute_table:
+        changed |= _resolve_value(entry.value, strings)
+    return changed
+
+
+def _resolve_pair(pair: Any, strings: Any) -> bool:
+    changed = False
+    if 0 < pair.key_strindex < len(strings):
+        pair.key, changed = strings[pair.key_strindex], True
+        pair.ClearField("key_strindex")
+    return _resolve_value(pair.value, strings) or changed
+
+
+def _resolve_value(value: Any, strings: Any) -> bool:
+    kind = value.WhichOneof("value")
+    changed = False
+    if kind == "string_value_strindex":
+        if 0 <= value.string_value_strindex < len(strings):  # what is out of range stays, and is counted as such
+            value.string_value, changed = strings[value.string_value_strindex], True
+    elif kind == "array_value":
+        for each in value.array_value.values:
+            changed |= _resolve_value(each, strings)
+    elif kind == "kvlist_value":
+        for pair in value.kvlist_value.values:
+            changed |= _resolve_pair(pair, strings)
+    return changed
