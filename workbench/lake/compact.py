@@ -1,11 +1,14 @@
 """Merge the small files that collectors write every second or two into large ones, sorted so that reading skips most.
 
-Files of one day are taken in the order of their arrival, in groups of at most a million rows, so memory is bounded by
-the group and what overflows goes to disk. Rows are ordered by (5 minutes, trace id, time): a trace then lies in one or
-two row groups and an absent id is refused by minimum and maximum alone. Appends and readers go on meanwhile: a group is
-swapped in one commit, and the old files stay until `expire` finds that nobody can be reading them.
+Files of one day are taken in the order of their arrival, in groups of at most a million rows and 256 MiB, so memory is
+bounded by the group and what overflows goes to disk. Rows are ordered by (5 minutes, trace id, time): a trace then lies
+in one or two row groups and an absent id is refused by minimum and maximum alone. Appends and readers go on meanwhile:
+a group is swapped in one commit, and the old files stay until `expire` finds that nobody can be reading them. A run
+that is killed leaves the groups it has finished, and at most one file that no commit names.
 """
 
+import itertools
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -17,56 +20,24 @@ import polars as pl
 from workbench.lake import parquet
 from workbench.lake.delta import StoredTable
 from workbench.lake.disk import locked
+from workbench.lake.engine import literal
 from workbench.lake.errors import LakeError
-from workbench.lake.locations import lake_uri
-from workbench.lake.schema import TABLES, Table
+from workbench.lake.local import LOCK, PLAN, local_lake, present
+from workbench.lake.schema import Table
 
 SMALL_BYTES = 64 << 20
 GROUP_ROWS = 1_000_000
+GROUP_BYTES = 256 << 20
+UNEVEN = 4  # a file that has so many times the rows of all that would join it waits for more of them
 BUCKET_NS = 300 * 10**9
-LOCK = "_maintenance.lock"
 
-PLAN = {"table": pl.String, "day": pl.String, "files": pl.Int64, "rows": pl.Int64, "bytes": pl.Int64}
-# Content-addressed rows may be written many times; one per id is enough.
-ONE_PER = {"profile_nodes": "node_id", "profile_frames": "frame_id"}
 ORDER = {
     "metric_points": "{time} // {bucket}, name, service_name, {time}",
     "profile_samples": "service_name, profile_type, stack_id, {time}",
-    "profile_nodes": "node_id",
-    "profile_frames": "frame_id",
 }
 TRACE_ORDER = "{time} // {bucket}, trace_id, {time}"
 
 Group = list[dict[str, Any]]
-
-
-def _groups(stored: StoredTable, fewest: int) -> list[Group]:
-    """Small files of one day that belong together, oldest arrivals first."""
-    rows = stored.files().to_pylist()
-    small = [row for row in rows if row["size_bytes"] < SMALL_BYTES and row["num_records"] < GROUP_ROWS]
-    small.sort(key=lambda row: (str(row["partition.day"]), row["modification_time"], row["path"]))
-    groups: list[Group] = []
-    for row in small:
-        last = groups[-1] if groups else []
-        same_day = bool(last) and last[0]["partition.day"] == row["partition.day"]
-        if same_day and sum(each["num_records"] for each in last) + row["num_records"] <= GROUP_ROWS:
-            last.append(row)
-        else:
-            groups.append([row])
-    return [group for group in groups if len(group) >= fewest]
-
-
-def _as_rows(table: Table, groups: list[Group]) -> list[tuple[str, str, int, int, int]]:
-    return [
-        (
-            table.name,
-            str(group[0]["partition.day"]),
-            len(group),
-            sum(each["num_records"] for each in group),
-            sum(each["size_bytes"] for each in group),
-        )
-        for group in groups
-    ]
 
 
 def compact(
@@ -88,66 +59,110 @@ def compact(
 
     Raises:
         LakeBusy: another maintenance run holds the lake's lock.
-        LakeError: the lake cannot be written.
+        LakeError: the lake cannot be written; what was merged before stays merged.
     """
-    root = _local(lake)
+    root = local_lake(lake)
     with locked(root / LOCK, wait=False):
-        stored = [StoredTable(str(root), table, create=False) for table in _present(root)]
-        work = [(each, group) for each in stored for group in _groups(each, fewest)]
-        plan = [row for each, group in work for row in _as_rows(each.table, [group])]
+        stored = [StoredTable(str(root), table, create=False) for table in present(root)]
+        work = [(each, group) for each in stored for group in groups(each.files().to_pylist(), fewest)]
+        plan = [
+            (
+                each.table.name,
+                str(group[0]["partition.day"]),
+                len(group),
+                _total(group, "num_records"),
+                _total(group, "size_bytes"),
+            )
+            for each, group in work
+        ]
         if not dry_run:
             total, done = sum(row[3] for row in plan), 0
-            for (each, group), row in zip(work, plan, strict=True):
-                _merge(root, each, group, memory_limit)
-                done += row[3]
-                if progress:
-                    progress(done, total)
+            temporary = root / "_tmp"  # ours alone while we hold the lock: what is in it, a killed run left
+            shutil.rmtree(temporary, ignore_errors=True)
+            try:
+                for (each, group), row in zip(work, plan, strict=True):
+                    _merge(each, group, temporary, memory_limit)
+                    done += row[3]
+                    if progress:
+                        progress(done, total)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     return pl.DataFrame(plan, schema=PLAN, orient="row")
 
 
-def _local(lake: str | Path) -> Path:
-    uri = lake_uri(lake)
-    if "://" in uri:
-        raise LakeError(
-            "this act needs a local lake", uri, "use the store's own tools, or deltalake's optimize and vacuum"
-        )
-    if not Path(uri).is_dir():
-        raise LakeError("no lake here", uri, "give the directory of a lake")
-    return Path(uri)
+def groups(files: Group, fewest: int) -> list[Group]:
+    """Small files of one day that belong together, oldest arrivals first.
+
+    A large file is not rewritten for the sake of a few rows: else a lake that is compacted every few minutes would
+    write each row again and again.
+    """
+    small = [row for row in files if row["size_bytes"] < SMALL_BYTES and row["num_records"] < GROUP_ROWS]
+    small.sort(key=lambda row: (str(row["partition.day"]), row["modification_time"], row["path"]))
+    found: list[Group] = []
+    for _, of_day in itertools.groupby(small, key=lambda row: row["partition.day"]):
+        day_groups: list[Group] = []
+        for row in of_day:
+            last = day_groups[-1] if day_groups else []
+            rows_fit = _total(last, "num_records") + row["num_records"] <= GROUP_ROWS
+            if last and rows_fit and _total(last, "size_bytes") + row["size_bytes"] <= GROUP_BYTES:
+                last.append(row)
+            else:
+                day_groups.append([row])
+        found += day_groups
+    return [even for group in found if len(even := _even(group)) >= max(2, fewest)]
 
 
-def _present(root: Path) -> list[Table]:
-    return [table for table in TABLES.values() if (root / table.name / "_delta_log").is_dir()]
+def _even(group: Group) -> Group:
+    """Without the files at its start that are much larger than all that follow."""
+    while len(group) > 1 and group[0]["num_records"] > UNEVEN * _total(group[1:], "num_records"):
+        group = group[1:]
+    return group
 
 
-def _merge(root: Path, stored: StoredTable, group: Group, memory_limit: str) -> None:
+def _total(group: Group, key: str) -> int:
+    return sum(each[key] for each in group)
+
+
+def _merge(stored: StoredTable, group: Group, temporary: Path, memory_limit: str) -> None:
     """Sort one group into one file and swap it in."""
     table, directory = stored.table, Path(stored.uri)
-    stored.refresh()  # inside the lock: two merges of the same files would both commit and double the rows
     file = directory / f"day={group[0]['partition.day']}" / f"{uuid.uuid4().hex}.parquet"
-    order = ORDER.get(table.name, TRACE_ORDER if "trace_id" in table.schema.names else "{time}")
-    order = order.format(time=table.time, bucket=BUCKET_NS)
-    distinct = f"distinct on ({ONE_PER[table.name]})" if table.name in ONE_PER else ""
-    temporary = root / "_tmp"
-    temporary.mkdir(exist_ok=True)
     connection = duckdb.connect(
         config={
             "memory_limit": memory_limit,
             "temp_directory": str(temporary),
             "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
             "threads": "2",
         }
     )
     try:
+        connection.register("declared", table.schema.empty_table())
         connection.execute(
-            f"copy (select {distinct} * from read_parquet($files, hive_partitioning=false) order by {order}) "  # noqa: S608
-            f"to '{str(file).replace(chr(39), chr(39) * 2)}' "
-            f"(format parquet, compression zstd, compression_level 3, row_group_size {parquet.ROW_GROUP_ROWS})",
+            f"copy ({_sorted_rows(table, mixed=stored.mixed)}) to {literal(str(file))} "
+            f"(format parquet, compression zstd, compression_level {parquet.ZSTD_LEVEL}, "
+            f"row_group_size {parquet.ROW_GROUP_ROWS})",
             {"files": [str(directory / each["path"]) for each in group]},
         )
-        stored.replace(group, [parquet.added(directory, file, table, data_change=False)], data_change=False)
+        merged = parquet.added(directory, file, table, data_change=False)
     except (duckdb.Error, OSError) as error:
         file.unlink(missing_ok=True)
         raise LakeError(f"cannot merge files: {error}", stored.uri, "make room, or raise --memory-limit") from error
     finally:
         connection.close()
+    stored.refresh()  # inside the lock: two merges of the same files would both commit and double the rows
+    stored.replace(group, [merged], data_change=False)
+
+
+def _sorted_rows(table: Table, *, mixed: bool) -> str:
+    """The rows of `$files` in the table's order. All of its text is ours."""
+    columns = ", ".join(f'"{name}"' for name in table.schema.names)
+    source = f"select * from read_parquet($files, hive_partitioning=false, union_by_name={mixed})"  # noqa: S608
+    if mixed:  # files from before a column was declared: it is NULL there
+        source = f"select * from declared union all by name {source}"  # noqa: S608
+    if table.content_id:  # one a day of what is alike, the newest arrival: retention then drops it last
+        newest = f"{table.content_id}, {table.time} // {parquet.DAY_NS}"
+        last = "received_time_unix_nano desc nulls last"
+        return f"select distinct on ({newest}) {columns} from ({source}) order by {newest}, {last}, {table.time}"  # noqa: S608
+    order = ORDER.get(table.name, TRACE_ORDER if "trace_id" in table.schema.names else "{time}")
+    return f"select {columns} from ({source}) order by {order.format(time=table.time, bucket=BUCKET_NS)}"  # noqa: S608

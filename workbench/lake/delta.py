@@ -10,7 +10,6 @@ Exactly once: every commit carries Transaction(app_id, sequence); a sequence tha
 
 import contextlib
 import datetime
-import json
 import logging
 import re
 import time
@@ -18,14 +17,22 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Field,
+    PostCommitHookProperties,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from workbench.lake import parquet
 from workbench.lake.disk import fsync_path
 from workbench.lake.errors import LakeError
+from workbench.lake.recovery import recover
 from workbench.lake.schema import VERSION, Table
 
 log = logging.getLogger(__name__)
@@ -33,11 +40,15 @@ log = logging.getLogger(__name__)
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 CHECKPOINT_EVERY = 100
 ATTEMPTS = 8
+DAY = pa.field("day", pa.date32())
+LOG_DAYS = 1  # a commit every two seconds is 43,000 entries a day; `expire` leaves more where a pin needs them
 CONFIGURATION = {
     "delta.checkpointInterval": str(CHECKPOINT_EVERY),
-    "delta.logRetentionDuration": "interval 30 days",
+    "delta.logRetentionDuration": f"interval {LOG_DAYS} days",
     "delta.deletedFileRetentionDuration": "interval 1 days",
 }
+DESCRIPTION = "telemetry workbench, schema {version}"
+EXTENDED = ", columns added later"  # in the description: files of this table may differ in their columns
 
 
 class StoredTable:
@@ -52,31 +63,41 @@ class StoredTable:
         try:
             self.delta = DeltaTable(self.uri)
         except (DeltaError, TableNotFoundError) as error:
-            raise LakeError(
-                f"the table does not open: {error}", self.uri, "workbench maintain verify tells more"
-            ) from error
+            remedy = "a torn newest log entry is mended when a collector opens the lake; otherwise restore a backup"
+            raise LakeError(f"the table does not open: {error}", self.uri, remedy) from error
         self._check_version()
+        if create:
+            self._add_columns()
 
     def _create(self) -> None:
         if self.root:
             recover(self.root)
             self.root.mkdir(parents=True, exist_ok=True)
-        DeltaTable.create(
-            self.uri,
-            schema=self.table.schema.append(pa.field("day", pa.date32())),
-            mode="ignore",
-            partition_by=["day"],
-            name=self.table.name,
-            description=f"telemetry workbench, schema {VERSION}",
-            configuration=CONFIGURATION,
-        )
+        statistics = {"delta.dataSkippingStatsColumns": ",".join(self.table.statistics)}
+        try:
+            if DeltaTable.is_deltatable(self.uri):
+                return
+            with contextlib.suppress(CommitFailedError):  # another writer made it at the same moment
+                DeltaTable.create(
+                    self.uri,
+                    schema=self.table.schema.append(DAY),
+                    mode="ignore",
+                    partition_by=["day"],
+                    name=self.table.name,
+                    description=DESCRIPTION.format(version=VERSION),
+                    configuration=CONFIGURATION | statistics,
+                )
+        except (DeltaError, OSError) as error:
+            remedy = "choose a place you may write to, and make room"
+            raise LakeError(f"cannot create the table: {error}", self.uri, remedy) from error
         if self.root:
-            self._fsync_log(0)
+            self._fsync_log(range(1))
+            fsync_path(self.root)
             fsync_path(self.root.parent)
 
     def _check_version(self) -> None:
         """A lake of a newer workbench is not touched: its rows would be misread, or lose columns."""
-        found = re.search(r"schema (\d+)", self.delta.metadata().description or "")
+        found = re.search(r"telemetry workbench, schema (\d+)", self.delta.metadata().description or "")
         if not found:
             raise LakeError("not a table of the workbench", self.uri, "give the directory of a lake")
         if int(found[1]) > VERSION:
@@ -86,9 +107,41 @@ class StoredTable:
                 "pip install --upgrade telemetry-workbench",
             )
 
+    def _add_columns(self) -> None:
+        """Columns that were declared after this lake was made; rows that are there already have NULL in them."""
+        missing = self.missing_columns()
+        if not missing:
+            return
+        before = self.delta.version()
+        try:
+            self.delta.alter.set_table_description(DESCRIPTION.format(version=VERSION) + EXTENDED)
+            self.delta.alter.add_columns([Field.from_arrow(field) for field in missing])
+        except CommitFailedError:  # another writer added them at the same moment
+            self.refresh()
+            if self.missing_columns():
+                raise
+        except (DeltaError, OSError) as error:
+            remedy = "choose a place you may write to, and make room"
+            raise LakeError(f"cannot add the columns of this version: {error}", self.uri, remedy) from error
+        self.refresh()
+        self._fsync_log(range(before + 1, self.delta.version() + 1))
+
+    def missing_columns(self) -> list[pa.Field]:
+        """Declared columns that the stored table does not have yet."""
+        known = {field.name for field in self.delta.schema().fields}
+        return [field for field in self.table.schema if field.name not in known]
+
+    @property
+    def mixed(self) -> bool:
+        """May its files differ in their columns? Then an engine has to match them by name."""
+        return EXTENDED in (self.delta.metadata().description or "") or bool(self.missing_columns())
+
     def refresh(self) -> None:
         """See what other processes committed."""
-        self.delta.update_incremental()
+        try:
+            self.delta.update_incremental()
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"the log cannot be read: {error}", self.uri, "workbench maintain verify") from error
 
     def committed(self, app_id: str) -> int:
         """The last sequence that `app_id` has in this table, -1 if none."""
@@ -103,32 +156,43 @@ class StoredTable:
         """
         if sequence <= self.committed(app_id):
             return 0
+        before = self.delta.version()
         transaction = CommitProperties(app_transactions=[Transaction(app_id, sequence)])
         try:
             if self.root:
-                self._commit(parquet.write_batch(self.root, self.table, rows), transaction, app_id, sequence)
+                written = self._commit(parquet.write_batch(self.root, self.table, rows), transaction, app_id, sequence)
             else:
-                self._append_to_store(rows, transaction)
+                written = self._append_to_store(rows, transaction, app_id, sequence)
         except (DeltaError, OSError, pa.ArrowException) as error:
             remedy = "make room or make it writable; nothing acknowledged is lost"
             raise LakeError(f"cannot append: {error}", self.uri, remedy) from error
-        if self.delta.version() % CHECKPOINT_EVERY == 0:
+        if (
+            before // CHECKPOINT_EVERY != self.delta.version() // CHECKPOINT_EVERY
+        ):  # also when others took the round one
             self.checkpoint()
-        return int(rows.num_rows)
+        return int(rows.num_rows) if written else 0
 
-    def _append_to_store(self, rows: pa.Table, transaction: CommitProperties) -> None:
+    def _append_to_store(self, rows: pa.Table, transaction: CommitProperties, app_id: str, sequence: int) -> bool:
         with_day = pa.concat_tables(
-            part.append_column("day", pa.array([datetime.date.fromisoformat(day)] * part.num_rows, pa.date32()))
+            part.append_column(DAY, pa.array([datetime.date.fromisoformat(day)] * part.num_rows, DAY.type))
             for day, part in parquet.by_day(rows, self.table, time.time_ns())
         )
-        write_deltalake(
-            self.delta,
-            with_day,
-            mode="append",
-            commit_properties=transaction,
-            post_commithook_properties=NO_HOOKS,
-        )
+        try:
+            write_deltalake(
+                self.delta,
+                with_day,
+                mode="append",
+                writer_properties=WriterProperties(compression="ZSTD", compression_level=parquet.ZSTD_LEVEL),
+                commit_properties=transaction,
+                post_commithook_properties=NO_HOOKS,
+            )
+        except CommitFailedError:
+            self.refresh()
+            if sequence > self.committed(app_id):
+                raise
+            return False
         self.refresh()
+        return True
 
     def _commit(
         self,
@@ -136,35 +200,55 @@ class StoredTable:
         properties: CommitProperties | None = None,
         app_id: str = "",
         sequence: int = -1,
-    ) -> None:
-        """Name files in the log, try again from a fresh view when another writer came first."""
-        for attempt in range(ATTEMPTS):
-            try:
-                self.delta.create_write_transaction(
-                    actions,
-                    "append",
-                    self.delta.schema(),
-                    partition_by=["day"],
-                    commit_properties=properties,
-                    post_commithook_properties=NO_HOOKS,
-                )
-                break
-            except CommitFailedError:
-                self.refresh()
-                if app_id and sequence <= self.committed(app_id):
-                    return  # a twin with the same application id was faster; our files stay as orphans
-                if attempt == ATTEMPTS - 1:
-                    raise
-        self.refresh()  # the commit leaves the handle one version behind
-        self._fsync_log(self.delta.version())
+    ) -> bool:
+        """Name files in the log, try again from a fresh view when another writer came first.
 
-    def _fsync_log(self, version: int) -> None:
+        False: a twin with the same application id was faster, and our files are deleted again.
+        """
+        before = self.delta.version()
+        named = False
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    self.delta.create_write_transaction(
+                        actions,
+                        "append",
+                        self.delta.schema(),
+                        partition_by=["day"],
+                        commit_properties=properties,
+                        post_commithook_properties=NO_HOOKS,
+                    )
+                    named = True
+                    break
+                except CommitFailedError:
+                    self.refresh()
+                    if app_id and sequence <= self.committed(app_id):
+                        break
+                    if attempt == ATTEMPTS:
+                        raise
+            self.refresh()  # the commit leaves the handle one version behind
+        finally:
+            if not named:
+                self._forget(actions)
+        self._fsync_log(range(before + 1, self.delta.version() + 1))
+        return named
+
+    def _forget(self, actions: list[AddAction | RemoveAction]) -> None:
+        """Delete files that a commit was to name and did not: on a full disk every retry would leave one more."""
+        ours = {action.path for action in actions if isinstance(action, AddAction)}
+        with contextlib.suppress(LakeError, DeltaError, OSError):
+            self.refresh()  # a commit may have reached the log although it reported a failure
+            for path in ours - set(self.files()["path"].to_pylist()):
+                (Path(self.uri) / path).unlink(missing_ok=True)
+
+    def _fsync_log(self, versions: range) -> None:
+        """Entries and their directory on the disk: ours, and what ours builds on."""
         if self.root:
             entries = self.root / "_delta_log"
-            with contextlib.suppress(FileNotFoundError):  # version 0 may be older than the last clean-up
-                fsync_path(entries / f"{version:020d}.json")
+            for version in versions:
+                with contextlib.suppress(FileNotFoundError):  # cleaned up meanwhile
+                    fsync_path(entries / f"{version:020d}.json")
             fsync_path(entries)
-            fsync_path(self.root)
 
     def files(self) -> pa.Table:
         """One row per live file: path, size_bytes, num_records, modification_time, partition.day, min.*, max.*."""
@@ -181,50 +265,23 @@ class StoredTable:
             RemoveAction(each["path"], data_change, now_ms, each["size_bytes"], {"day": str(each["partition.day"])})
             for each in old
         ]
-        self._commit([*new, *removed])
+        try:
+            self._commit([*new, *removed])
+        except (DeltaError, OSError) as error:
+            remedy = "make room or make it writable; the table is as it was"
+            raise LakeError(f"cannot replace files: {error}", self.uri, remedy) from error
 
-    def checkpoint(self) -> None:
-        """A checkpoint of the log, on the disk before any entry behind it is cleaned up."""
+    def checkpoint(self) -> bool:
+        """A checkpoint of the log, on the disk before any entry behind it is cleaned up; False: it failed."""
         try:
             self.delta.create_checkpoint()
-        except DeltaError as error:  # never worth failing a commit that is durable already
+            if self.root:
+                entries = self.root / "_delta_log"
+                for file in [*entries.glob(f"{self.delta.version():020d}.checkpoint*"), entries / "_last_checkpoint"]:
+                    if file.exists():
+                        fsync_path(file)
+                fsync_path(entries)
+        except (DeltaError, OSError) as error:  # never worth failing a commit that is durable already
             log.warning("checkpoint of %s failed: %s", self.uri, error)
-            return
-        if self.root:
-            entries = self.root / "_delta_log"
-            for file in [*entries.glob(f"{self.delta.version():020d}.checkpoint*"), entries / "_last_checkpoint"]:
-                if file.exists():
-                    fsync_path(file)
-            fsync_path(entries)
-
-
-def recover(root: Path) -> list[str]:
-    """After a power cut: drop log entries and checkpoints that are torn; names of what was dropped.
-
-    A torn newest entry was never acknowledged: its rows are still in the collector's write-ahead log. Entries appear
-    by link() and so are never half there while the machine is up: this does not disturb other writers.
-    """
-    entries = root / "_delta_log"
-    if not entries.is_dir():
-        return []
-    dropped = []
-    for entry in sorted(entries.glob("*.json"), reverse=True):
-        try:
-            [json.loads(line) for line in entry.read_text().splitlines()]
-            if entry.stat().st_size:
-                break
-        except ValueError:
-            pass
-        entry.unlink()
-        dropped.append(entry.name)
-    for file in entries.glob("*.checkpoint*.parquet"):
-        try:
-            pq.read_metadata(file)
-        except (pa.ArrowException, OSError):
-            file.unlink()
-            (entries / "_last_checkpoint").unlink(missing_ok=True)
-            dropped.append(file.name)
-    if dropped:
-        fsync_path(entries)
-        log.warning("recovered %s: dropped torn %s", root, ", ".join(dropped))
-    return dropped
+            return False
+        return True

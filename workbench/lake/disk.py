@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.lake.errors import LakeBusy
+from workbench.lake.errors import LakeBusy, LakeError
 
 
 def fsync_path(path: Path) -> None:
@@ -33,8 +33,13 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
     Raises:
         LakeBusy: `wait` is false and another process holds it.
+        LakeError: the file cannot be made.
     """
-    with path.open("a") as file:
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise LakeError(f"cannot lock: {error}", str(path), "make the directory writable") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

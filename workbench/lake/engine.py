@@ -1,5 +1,12 @@
-"""DuckDB over the files of one window: a view per table, nothing loaded from outside."""
+"""DuckDB over the files of one window: a view per table, and nothing else that it could reach.
 
+A window answers questions, it changes nothing: only statements that read are taken, one at a time. The engine may open
+the window's own files and no others, loads no extension and looks at no variable of the program that asks, so a query
+text from elsewhere (a report's parameter, a page) can do no harm. Who wants to join a file of their own hands it over
+as a frame: `polars.SQLContext` or a DuckDB connection takes the answer of `window.sql`.
+"""
+
+import tempfile
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -7,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
+from workbench.lake.delta import DAY
 from workbench.lake.errors import BadParameter, LakeError
 from workbench.lake.schema import TABLES, Table
 
@@ -15,70 +23,111 @@ if TYPE_CHECKING:
 
 # Called with every statement and its parameters before it is sent (tests, logging, "show me the SQL").
 on_statement: Callable[[str, dict[str, Any]], None] | None = None
-_one_at_a_time = threading.Lock()
+
+READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI: PIVOT
+FEW_TRACES = 200  # so many ids are written into the view, where bloom filters and row group bounds can use them
 
 
-def connect(window: "Window") -> duckdb.DuckDBPyConnection:
-    """A private in-memory database whose views hold only the window."""
-    from workbench.lake.window import MARGIN_NS
+class Engine:
+    """A private in-memory database whose views hold only the window. Threads may share it; they take turns."""
 
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-    connection.execute("set enable_progress_bar = false")
-    connection.execute("set timezone = 'UTC'")
-    if window.trace_ids is not None:
-        connection.register("chosen_traces", pa.table({"trace_id": pa.array(window.trace_ids, pa.string())}))
-    for name, table in TABLES.items():
-        _view(connection, window, table, name, 0)
-    _view(connection, window, TABLES["spans"], "spans_around", MARGIN_NS)
-    return connection
+    def __init__(self, window: "Window") -> None:
+        from workbench.lake.window import MARGIN_NS
+
+        self._uri = window.lake.uri
+        self._one_at_a_time = threading.Lock()  # a connection carries one result
+        self._spill = tempfile.TemporaryDirectory(prefix="workbench-")  # DuckDB's default is the working directory
+        self._connection = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "python_enable_replacements": "false",
+                "temp_directory": self._spill.name,
+            }
+        )
+        self._connection.execute("set enable_progress_bar = false")
+        self._connection.execute("set timezone = 'UTC'")
+        if window.trace_ids is not None and len(window.trace_ids) > FEW_TRACES:
+            self._connection.register("chosen_traces", pa.table({"trace_id": pa.array(window.trace_ids, pa.string())}))
+        opened: set[str] = set()
+        try:
+            for name, table in TABLES.items():
+                opened |= self._view(window, table, name, 0)
+            opened |= self._view(window, TABLES["spans"], "spans_around", MARGIN_NS)
+        except duckdb.IOException as error:
+            raise _gone(error, self._uri) from error
+        self._connection.execute(f"set allowed_paths = [{', '.join(map(literal, sorted(opened)))}]")
+        self._connection.execute("set enable_external_access = false")
+        self._connection.execute("set lock_configuration = true")
+
+    def _view(self, window: "Window", table: Table, view: str, margin_ns: int) -> set[str]:
+        """Create one view; the files that it opens."""
+        files = window.files(table.name, margin_ns=margin_ns)
+        columns = ", ".join(f'"{name}"' for name in [*table.schema.names, DAY.name])
+        self._connection.register(f"empty_{view}", table.schema.append(DAY).empty_table())
+        stored_elsewhere = "://" in self._uri
+        if not files:
+            source = f'"empty_{view}"'
+        elif stored_elsewhere:
+            source = f'"files_{view}"'
+            self._connection.register(f"files_{view}", window.dataset(table.name))
+        else:
+            mixed = window.mixed(table.name)
+            listed = ", ".join(map(literal, files))
+            source = (
+                f"read_parquet([{listed}], hive_partitioning=true, hive_types={{'day': DATE}}, union_by_name={mixed})"
+            )
+            if mixed:  # the empty table has every column; what a file lacks is NULL
+                source = f'(select * from "empty_{view}" union all by name select * from {source})'  # noqa: S608
+        where = " and ".join(["true", *_conditions(window, table, margin_ns)])
+        self._connection.execute(f'create view "{view}" as select {columns} from {source} where {where}')  # noqa: S608
+        return set() if stored_elsewhere else set(files)
+
+    def arrow(self, query: str, parameters: dict[str, Any]) -> pa.Table:
+        """One query's result as Arrow."""
+        if on_statement is not None:
+            on_statement(query, parameters)
+        try:
+            with self._one_at_a_time:
+                statements = self._connection.extract_statements(query)
+                if len(statements) != 1 or statements[0].type not in READS:
+                    remedy = "give one select; a window changes nothing, `workbench export` writes files"
+                    raise BadParameter("the query is not one statement that reads", self._uri, remedy)
+                return self._connection.sql(query, params=parameters or None).to_arrow_table()
+        except duckdb.PermissionException as error:
+            remedy = "a window reads its own tables; read other files with Polars and join the frames"
+            raise BadParameter(f"the query is refused: {error}", self._uri, remedy) from error
+        except duckdb.IOException as error:
+            raise _gone(error, self._uri) from error
+        except duckdb.OutOfMemoryException as error:
+            remedy = "ask for fewer columns, a shorter window, or aggregate in the query"
+            raise LakeError(f"the query needs more memory: {error}", self._uri, remedy) from error
+        except duckdb.Error as error:
+            raise BadParameter(
+                f"the query is refused: {error}", self._uri, "`describe spans` lists the columns"
+            ) from error
 
 
-def _view(connection: duckdb.DuckDBPyConnection, window: "Window", table: Table, view: str, margin_ns: int) -> None:
-    low, high = window.from_unix_nano - margin_ns, min(2**63 - 1, window.to_unix_nano + margin_ns)
-    files = window.files(table.name, margin_ns=margin_ns)
-    if not files:
-        empty = table.schema.append(pa.field("day", pa.date32())).empty_table()
-        connection.register(f"empty_{view}", empty)
-        connection.execute(f'create view "{view}" as select * from "empty_{view}"')
-        return
-    if "://" in window.lake.uri:
-        source = f'"files_{view}"'
-        connection.register(f"files_{view}", _dataset(window, table))
-    else:
-        quoted = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-        source = f"read_parquet([{quoted}], hive_partitioning=true, union_by_name=false)"
-    conditions = [f"{table.time} >= {low}", f"{table.time} < {high}"]
+def _conditions(window: "Window", table: Table, margin_ns: int) -> list[str]:
+    low, high = window.limits(table.name, margin_ns=margin_ns)
+    conditions = []
+    if low is not None:
+        conditions.append(f"{table.time} >= {low}")
+    if high is not None:
+        conditions.append(f"{table.time} < {high}")
     if window.trace_ids is not None and "trace_id" in table.schema.names:
-        conditions.append("trace_id in (select trace_id from chosen_traces)")
-    where = " and ".join(conditions)
-    statement = f'create view "{view}" as select * from {source} where {where}'  # noqa: S608 - all of it is ours
-    try:
-        connection.execute(statement)
-    except duckdb.Error as error:
-        raise _gone(error, window.lake.uri) from error
+        if len(window.trace_ids) > FEW_TRACES:
+            conditions.append("trace_id in (select trace_id from chosen_traces)")
+        else:
+            conditions.append(f"trace_id in ({', '.join(map(literal, window.trace_ids)) or 'null'})")
+    return conditions
 
 
-def _dataset(window: "Window", table: Table) -> Any:
-    """The pinned table on an object store, read through `deltalake` (DuckDB would need an extension for it)."""
-    from deltalake import DeltaTable
-
-    return DeltaTable(f"{window.lake.uri}/{table.name}", version=window.versions[table.name]).to_pyarrow_dataset()
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _gone(error: duckdb.Error, uri: str) -> LakeError:
     first = str(error).splitlines()[0]
     return LakeError(f"files of the pinned versions cannot be read: {first}", uri, "open the window again")
-
-
-def answer(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], uri: str) -> pa.Table:
-    """One query's result as Arrow."""
-    if on_statement is not None:
-        on_statement(query, parameters)
-    try:
-        with _one_at_a_time:  # a connection carries one result; cursors would not see the registered tables
-            relation = connection.sql(query, params=parameters or None)
-            return pa.table({}) if relation is None else relation.to_arrow_table()
-    except duckdb.IOException as error:
-        raise _gone(error, uri) from error
-    except duckdb.Error as error:
-        raise BadParameter(f"the query is refused: {error}", uri, "`describe spans` lists the columns") from error

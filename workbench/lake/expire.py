@@ -1,27 +1,37 @@
 """Drop what is older than the retention, by event time and by time of arrival, and delete files nobody can need.
 
 Both clocks must agree that a row is old: history imported today has old events and stays until it has been here as
-long as everything else. The unit is a file, whose newest event and newest arrival stand in the Delta log.
+long as everything else. The unit is a file, whose newest event and newest arrival stand in the Delta log. A broken
+clock keeps nothing for ever: an event later than a day after its arrival counts as that.
+
+Then four kinds of files go: data that the log dropped long enough ago, data and temporary files that no log entry
+names, log entries behind a checkpoint, and pins whose time is over. What a pin or a running reader may need stays.
 """
 
 import json
+import logging
 import time
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from workbench.lake.compact import LOCK, _local, _present
-from workbench.lake.delta import StoredTable
-from workbench.lake.disk import locked, write_durably
-from workbench.lake.errors import LakeError
+from workbench.lake.delta import LOG_DAYS, StoredTable
+from workbench.lake.disk import locked
+from workbench.lake.errors import LakeError, UnknownName
+from workbench.lake.local import LOCK, PLAN, local_lake, present
+from workbench.lake.parquet import DAY_NS
+from workbench.lake.pins import forget_past, pins
+from workbench.lake.schema import TABLES, Table
 from workbench.lake.times import duration_ns
+
+log = logging.getLogger(__name__)
 
 RETENTION = "15d"
 READERS_HOURS = 24  # the longest a reader may hold a file that the log no longer names
 ORPHAN_HOURS = 24  # a file that no log entry names may be one that a writer is about to commit
-PLAN = {"table": pl.String, "day": pl.String, "files": pl.Int64, "rows": pl.Int64, "bytes": pl.Int64}
 
 
 def expire(
@@ -44,20 +54,23 @@ def expire(
         One row per (table, day) with something to drop: table, day, files, rows, bytes.
 
     Raises:
+        BadParameter: a retention that is no duration.
+        UnknownName: `by_table` names a table that no lake has.
         LakeBusy: another maintenance run holds the lake's lock.
+        LakeError: the lake cannot be written, or a pin cannot be read.
     """
-    root = _local(lake)
+    root = local_lake(lake)
     now_ns = time.time_ns() if now_ns is None else now_ns
+    for name in by_table or {}:
+        if name not in TABLES:
+            raise UnknownName.of("table", name, list(TABLES), str(root))
+    kept_ns = {name: duration_ns((by_table or {}).get(name, retention), "retention") for name in TABLES}
     plan = []
     with locked(root / LOCK, wait=False):
-        for table in _present(root):
+        held = pins(root, now_ns)
+        for table in present(root):
             stored = StoredTable(str(root), table, create=False)
-            limit = now_ns - duration_ns((by_table or {}).get(table.name, retention), "retention")
-            old = [
-                row
-                for row in stored.files().to_pylist()
-                if (newest := row.get(f"max.{table.time}")) is not None and newest < limit and _arrived(row) < limit
-            ]
+            old = [row for row in stored.files().to_pylist() if _newest_ns(row, table) < now_ns - kept_ns[table.name]]
             for day in sorted({str(row["partition.day"]) for row in old}):
                 rows = [row for row in old if str(row["partition.day"]) == day]
                 numbers = [sum(row[key] for row in rows) for key in ("num_records", "size_bytes")]
@@ -65,77 +78,74 @@ def expire(
             if not dry_run:
                 if old:
                     stored.replace(old, [], data_change=True)
-                _clean(stored, pins(root, now_ns).get(table.name, []), readers_hours)
+                _clean(stored, held.get(table.name, []), readers_hours)
+        if not dry_run:
+            forget_past(root, now_ns)
     return pl.DataFrame(plan, schema=PLAN, orient="row")
 
 
-def _arrived(row: dict[str, object]) -> int:
-    """Newest arrival in a file; without statistics, when the file was written."""
+def _newest_ns(row: dict[str, Any], table: Table) -> int:
+    """The later of newest event and newest arrival in a file; without statistics, when the file was written."""
     arrived = row.get("max.received_time_unix_nano")
-    if isinstance(arrived, int):
-        return arrived
-    modified = row["modification_time"]
-    assert isinstance(modified, int)  # noqa: S101 - the log always has it, in milliseconds
-    return modified * 10**6
+    arrived = row["modification_time"] * 10**6 if arrived is None else arrived
+    event = row.get(f"max.{table.time}")
+    return int(arrived if event is None else max(arrived, min(event, arrived + DAY_NS)))
 
 
-def _clean(stored: StoredTable, kept_versions: Iterable[int], readers_hours: int) -> None:
+def _clean(stored: StoredTable, held: list[int], readers_hours: int) -> None:
     try:
         stored.refresh()
+        kept = [version for version in sorted(set(held)) if _opens(stored, version)]
         stored.delta.vacuum(
             retention_hours=readers_hours,
             enforce_retention_duration=False,
             dry_run=False,
             full=False,
-            keep_versions=sorted(set(kept_versions)) or None,
+            keep_versions=kept or None,
         )
         stored.refresh()
-        _delete_orphans(stored)
+        _delete_orphans(Path(stored.uri))
+        if not any(_entry_is_old(stored, version) for version in kept):
+            stored.delta.cleanup_metadata()
     except (DeltaError, OSError) as error:
         raise LakeError(f"cannot delete old files: {error}", stored.uri, "workbench maintain verify") from error
 
 
-def _delete_orphans(stored: StoredTable) -> None:
+def _opens(stored: StoredTable, version: int) -> bool:
+    """Can a pinned version still be read? `vacuum` deletes nothing when it is told to keep one that cannot."""
+    try:
+        DeltaTable(stored.uri, version=version)
+    except DeltaError as error:
+        log.warning("pinned version %d of %s is gone: %s", version, stored.uri, error)
+        return False
+    return True
+
+
+def _entry_is_old(stored: StoredTable, version: int) -> bool:
+    """Would cleaning the log take the entries that a version is read from?"""
+    entry = Path(stored.uri) / "_delta_log" / f"{version:020d}.json"
+    return not entry.exists() or entry.stat().st_mtime < time.time() - (LOG_DAYS * 86_400 - 3600)
+
+
+def _delete_orphans(root: Path) -> None:
     """Files that a killed writer left before its commit, and temporary log entries, once they are a day old."""
-    root, limit = Path(stored.uri), time.time() - ORPHAN_HOURS * 3600
-    for file in (root / "_delta_log").glob("*#*"):
-        if file.stat().st_mtime < limit:
-            file.unlink(missing_ok=True)
+    limit = time.time() - ORPHAN_HOURS * 3600
     known = known_paths(root)
-    for file in root.glob("day=*/*"):
-        if str(file.relative_to(root)) not in known and file.stat().st_mtime < limit:
-            file.unlink(missing_ok=True)
+    for file in [*(root / "_delta_log").glob("*#*"), *root.glob("day=*/*")]:
+        try:
+            if str(file.relative_to(root)) not in known and file.stat().st_mtime < limit:
+                file.unlink()
+        except FileNotFoundError:
+            continue
 
 
 def known_paths(root: Path) -> set[str]:
     """Every file that the table's log names, in any version that can still be opened."""
-    from deltalake import DeltaTable
-
     named = set(DeltaTable(str(root)).get_add_actions(flatten=True).column("path").to_pylist())
     for entry in (root / "_delta_log").glob("*.json"):
-        for line in entry.read_text().splitlines():
-            action = json.loads(line)
-            named |= {action[kind]["path"] for kind in ("add", "remove") if kind in action}
-    return named
-
-
-def pin(lake: str | Path, holder: str, versions: dict[str, int], *, until_ns: int) -> None:
-    """Keep the files of these versions for a report (`holder`) until a point in time."""
-    folder = _local(lake) / "_pins"
-    folder.mkdir(exist_ok=True)
-    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in holder)
-    text = json.dumps({"holder": holder, "versions": versions, "until_unix_nano": until_ns})
-    write_durably(folder / f"{name}.json", text.encode())
-
-
-def pins(root: Path, now_ns: int) -> dict[str, list[int]]:
-    """Versions that reports still hold, by table; forgets the pins whose time is over."""
-    held: dict[str, list[int]] = {}
-    for file in (root / "_pins").glob("*.json"):
-        found = json.loads(file.read_text())
-        if found["until_unix_nano"] <= now_ns:
-            file.unlink(missing_ok=True)
+        try:
+            actions = [json.loads(line) for line in entry.read_text().splitlines()]
+        except FileNotFoundError:  # cleaned up since it was listed
             continue
-        for table, version in found["versions"].items():
-            held.setdefault(table, []).append(version)
-    return held
+        named |= {action[kind]["path"] for action in actions for kind in ("add", "remove") if kind in action}
+    return named

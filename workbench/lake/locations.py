@@ -4,7 +4,7 @@ from pathlib import Path
 
 from workbench.lake.errors import BadParameter
 
-OBJECT_STORES = ("s3://", "s3a://", "gs://", "az://", "abfs://", "abfss://", "memory://")
+OBJECT_STORES = ("s3://", "s3a://", "gs://", "az://", "abfs://", "abfss://")
 
 
 def lake_uri(lake: str | Path) -> str:

@@ -1,11 +1,12 @@
 """The one way into the lake: every collector appends through a `Writer`."""
 
+import threading
 from pathlib import Path
 
 import pyarrow as pa
 
 from workbench.lake.delta import StoredTable
-from workbench.lake.errors import LakeError
+from workbench.lake.errors import LakeError, UnknownName
 from workbench.lake.locations import lake_uri
 from workbench.lake.schema import TABLES, conform
 
@@ -19,6 +20,7 @@ class Writer:
 
     def __init__(self, lake: str | Path) -> None:
         self.uri = lake_uri(lake)
+        self._one_at_a_time = threading.Lock()
         try:
             if "://" not in self.uri:
                 Path(self.uri).mkdir(parents=True, exist_ok=True)
@@ -38,10 +40,15 @@ class Writer:
 
         Raises:
             LakeError: not all of the batch could be written.
+            UnknownName: a table that the lake does not have.
+            ValueError: a column that its table does not have, or a row without a time; nothing is written.
         """
-        written = {}
-        for name, stored in self._tables.items():
-            rows = tables.get(name)
-            if rows is not None and rows.num_rows:
-                written[name] = stored.append(conform(rows, stored.table), app_id, sequence)
-        return written
+        for name in tables:
+            if name not in TABLES:
+                raise UnknownName.of("table", name, list(TABLES), self.uri)
+        packed = "://" not in self.uri
+        rows = {name: conform(tables[name], TABLES[name], packed=packed) for name in TABLES if name in tables}
+        with self._one_at_a_time:
+            return {
+                name: self._tables[name].append(each, app_id, sequence) for name, each in rows.items() if each.num_rows
+            }
