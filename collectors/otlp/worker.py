@@ -17,6 +17,7 @@ from types import FrameType
 import pyarrow as pa
 
 from collectors.otlp import child, report, segments
+from collectors.otlp.attempts import Attempts
 from collectors.otlp.segments import Record
 from workbench.formats.otlp import Decoded, decode
 from workbench.lake import LakeError, WorkbenchError, Writer
@@ -77,11 +78,14 @@ class Worker:
         tables: dict[str, pa.Table] = {}
         repaired: Counter[str] = Counter()
         aside: list[tuple[str, bytes, str]] = []
+        attempts = Attempts(self.directory, sequence)
+        attempts.note()
         for name, each in sorted(by_signal.items()):
-            decoded = rows_of(name, each)
+            decoded = rows_of(name, each, attempts)
             tables |= decoded.tables
             repaired.update(decoded.repaired)
             aside += [(f"{position}-{name}.otlp", each[position].payload, why) for position, why in decoded.refused]
+        attempts.survived()
         if damaged:
             tail = segment.read_bytes()[-damaged:]
             aside.append(("damaged.bytes", tail, "the disk gave back other bytes than were written"))
@@ -134,19 +138,26 @@ class Worker:
             log.warning("cannot report: %s", error)
 
 
-def rows_of(signal_name: str, found: list[Record]) -> Decoded:
+def rows_of(signal_name: str, found: list[Record], attempts: Attempts) -> Decoded:
     """Records of one signal as rows; when they do not decode together, each alone, and the bad ones are refused."""
-    received = [record.received_unix_nano for record in found]
-    try:
-        return decode(signal_name, [record.payload for record in found], received)
-    except MemoryError:  # says nothing about the payloads; tried again later
-        raise
-    except Exception:
-        if len(found) > 1:
-            log.exception("%s payloads of %s do not decode together, trying each alone", len(found), signal_name)
+    if not attempts.careful:
+        received = [record.received_unix_nano for record in found]
+        try:
+            return decode(signal_name, [record.payload for record in found], received)
+        except MemoryError:  # says nothing about the payloads; tried again later
+            raise
+        except Exception:
+            if len(found) > 1:
+                log.exception("%s payloads of %s do not decode together, trying each alone", len(found), signal_name)
     whole = Decoded({})
     parts: dict[str, list[pa.Table]] = defaultdict(list)
     for position, record in enumerate(found):
+        name = f"{signal_name} {position}"
+        if attempts.given_up(name):
+            whole.refused.append((position, "the decoding process died of it"))
+            continue
+        if attempts.careful:
+            attempts.note(name)
         try:
             one = decode(signal_name, [record.payload], record.received_unix_nano)
         except MemoryError:
@@ -168,7 +179,6 @@ class _Stop:
     def __init__(self, parent: int, *, once: bool) -> None:
         self._parent, self.asked = parent, once
         signal.signal(signal.SIGTERM, self._ask)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the receiver tells us when
 
     def _ask(self, _signal: int, _frame: FrameType | None) -> None:
         self.asked = True
