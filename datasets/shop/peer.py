@@ -9,7 +9,7 @@ import tally
 
 
 class Peer:
-    """Calls the service whose address is in `<NAME>_URL`. The trace context travels along: `requests` is instrumented."""
+    """Calls the service whose address is in `<NAME>_URL`. `requests` is instrumented, so the trace goes on there."""
 
     def __init__(self, name: str, *, timeout: float = 5.0) -> None:
         self.name, self.timeout = name, timeout

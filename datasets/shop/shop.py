@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,19 +119,25 @@ def open_stores(options: argparse.Namespace, place: Place) -> tuple[dict[str, st
     """Start and fill the stores: their nodes on a service map, and the variables that name their addresses."""
     redis_program = None if "redis-server" in options.without else stores.redis_program()
     postgres = None if "postgres" in options.without else stores.postgres_programs()
-    if redis_program:
-        fast = stores.start_redis(redis_program, place.directory, place.children, options.host_name)
-    else:
-        fast = stores.stand_in(place.directory, "redis-server")
-    if postgres:
-        safe = stores.start_postgres(postgres, place.cluster, place.children, options.host_name)
-    else:
-        safe = stores.stand_in(place.directory, "PostgreSQL")
-    say(f"{fast.note}; {safe.note}")
+    if (not redis_program or not postgres) and not options.without:
+        say("not every store is installed; remedy: sudo scripts/system-packages")
+    fast = started(stores.start_redis, redis_program, place.directory, place, options.host_name)
+    safe = started(stores.start_postgres, postgres, place.cluster, place, options.host_name)
+    say(f"stock and stream: {fast.note}; ledger: {safe.note}")
     stores.fill(fast.url, safe.url, fast.url)
-    system = "redis" if redis_program else "sqlite"
-    nodes = {"stock": fast.node, "ledger": safe.node, "stream": f"queue:{system}/{stream.NAME}"}
+    queue = f"queue:{stream.opened(fast.url).system}/{stream.NAME}"
+    nodes = {"stock": fast.node, "ledger": safe.node, "stream": queue}
     return nodes, {"STOCK_URL": fast.url, "LEDGER_URL": safe.url, "STREAM_URL": fast.url}
+
+
+def started(start: Callable[..., stores.Store], program, directory: Path, place: Place, host: str) -> stores.Store:
+    """A store; SQLite where its program is missing or does not start."""
+    if program:
+        try:
+            return start(program, directory, place.children, host)
+        except ShopError as error:
+            say(str(error))
+    return stores.stand_in(place.directory)
 
 
 def start_services(options: argparse.Namespace, place: Place, urls: dict[str, str]) -> str:
@@ -207,7 +214,7 @@ def let_people_in(load: Load, plan, children: Children, switches: list[dict]) ->
 
 def wait_for_the_mailer(url: str) -> None:
     """Until every confirmation is a mail, so that nothing is cut off."""
-    log = stream.Stream(url).log
+    log = stream.opened(url)
     until = time.monotonic() + 10
     while log.waiting() and time.monotonic() < until:
         time.sleep(0.1)

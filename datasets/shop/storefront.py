@@ -29,10 +29,8 @@ def who_asks() -> None:
 
 
 def remember() -> None:
-    """Keep what was viewed. Fault `memory_growth`: and never let it go, up to 64 MB."""
-    if not faults.active("memory_growth"):
-        viewed.clear()
-    elif len(viewed) < 256:
+    """Fault `memory_growth`: keep what was viewed and never let it go, up to 64 MB."""
+    if faults.active("memory_growth") and len(viewed) < 256:
         viewed.append(b"x" * 256 * 1024)
 
 

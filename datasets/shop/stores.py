@@ -57,7 +57,7 @@ def start_redis(program: str, directory: Path, children: Children, host: str) ->
     with open(directory / "redis.log", "wb") as log:
         child = children.start("redis-server", [*command, "--save", ""], stdout=log, stderr=log)
     url = f"redis://127.0.0.1:{port}/0"
-    _wait_for(child, directory / "redis.log", lambda: redis.Redis.from_url(url).ping(), redis.ConnectionError)
+    _wait_for(children, child, directory / "redis.log", lambda: redis.Redis.from_url(url).ping(), redis.ConnectionError)
     return Store(url, f"database:redis@{host}/localhost:{port}", f"redis-server on port {port}")
 
 
@@ -73,7 +73,7 @@ def start_postgres(programs: Path, directory: Path, children: Children, host: st
     initdb += ["--no-sync", "--encoding", "UTF8", "--locale", "C"]
     made = subprocess.run(initdb, capture_output=True, text=True, cwd=directory, check=False, **as_user)
     if made.returncode:
-        raise ShopError(f"initdb failed: {made.stderr.strip()}; run with --without postgres to do without it")
+        raise ShopError(f"initdb failed: {made.stderr.strip()}")
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off"}
     settings |= {"synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "16MB"}
     command = [str(programs / "postgres"), "-D", str(directory / "data")]
@@ -83,23 +83,23 @@ def start_postgres(programs: Path, directory: Path, children: Children, host: st
             "postgres", command, politely=signal.SIGINT, cwd=directory, stdout=log, stderr=log, **as_user
         )
     url = f"postgresql://shop@127.0.0.1:{port}/postgres"
-    _wait_for(child, directory / "log", lambda: psycopg.connect(url).close(), psycopg.OperationalError)
+    _wait_for(children, child, directory / "log", lambda: psycopg.connect(url).close(), psycopg.OperationalError)
     node = f"database:postgresql/postgres@{host}/localhost:{port}"
     return Store(url, node, f"PostgreSQL {programs.parent.name} on port {port}")
 
 
-def stand_in(directory: Path, missing: str) -> Store:
+def stand_in(directory: Path) -> Store:
     """One SQLite file for whatever is missing."""
     path = directory / "shop.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("pragma journal_mode = wal")  # readers and a writer at once; the file remembers it
-    return Store(f"sqlite://{path}", "database:sqlite", f"{missing} is missing, SQLite stands in")
+    return Store(f"sqlite://{path}", "database:sqlite", "SQLite stands in")
 
 
 def fill(stock_url: str, ledger_url: str, stream_url: str) -> None:
     """What the shop has when it opens: products, and twenty earlier orders of every user."""
     stock.opened(stock_url).fill(products.ALL)
-    stream.Stream(stream_url).log.create()
+    stream.opened(stream_url).create()
     orders = [(f"{user}-{number:02}", user, number) for user in USERS for number in range(20)]
     charges = [(order, user, 1000 + number, "paid") for order, user, number in orders]
     lines = [(order, f"p{1 + (number + line) % 200}", 1 + line) for order, _, number in orders for line in range(3)]
@@ -119,12 +119,14 @@ def _unprivileged() -> pwd.struct_passwd:
     raise ShopError("PostgreSQL refuses to run as root, and there is no user `postgres` or `nobody` to run it as")
 
 
-def _wait_for(child: Child, log: Path, answers: Callable[[], object], refused: type[Exception]) -> None:
+def _wait_for(
+    children: Children, child: Child, log: Path, answers: Callable[[], object], refused: type[Exception]
+) -> None:
     for _ in range(300):
         if (status := child.process.poll()) is not None:
             words = log.read_text(errors="replace")[-2000:]
-            remedy = f"--without {child.name} does without it"
-            raise ShopError(f"{child.name} did not start (status {status}; {remedy}):\n{words}")
+            children.children.remove(child)
+            raise ShopError(f"{child.name} did not start (status {status}):\n{words}")
         with contextlib.suppress(refused):
             answers()
             return

@@ -20,11 +20,16 @@ NAME, GROUP = "order-confirmations", "mailer"
 tracer = trace.get_tracer("shop.stream")
 
 
+def opened(url: str):
+    """The log behind the URL."""
+    return SqliteLog(url.removeprefix("sqlite://")) if url.startswith("sqlite://") else RedisLog(url)
+
+
 class Stream:
     """Send and process messages, with spans."""
 
     def __init__(self, url: str) -> None:
-        self.log = SqliteLog(url.removeprefix("sqlite://")) if url.startswith("sqlite://") else RedisLog(url)
+        self.log = opened(url)
         self.about = {"messaging.system": self.log.system, "messaging.destination.name": NAME}
 
     def send(self, body: dict) -> None:
