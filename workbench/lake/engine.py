@@ -54,7 +54,7 @@ class Engine:
             for name, table in TABLES.items():
                 opened |= self._view(window, table, name, 0)
             opened |= self._view(window, TABLES["spans"], "spans_around", MARGIN_NS)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             raise _gone(error, self._uri) from error
         self._connection.execute(f"set allowed_paths = [{', '.join(map(literal, sorted(opened)))}]")
         self._connection.execute("set enable_external_access = false")
@@ -94,18 +94,16 @@ class Engine:
                     remedy = "give one select; a window changes nothing, `workbench export` writes files"
                     raise BadParameter("the query is not one statement that reads", self._uri, remedy)
                 return self._connection.sql(query, params=parameters or None).to_arrow_table()
-        except duckdb.PermissionException as error:
-            remedy = "a window reads its own tables; read other files with Polars and join the frames"
-            raise BadParameter(f"the query is refused: {error}", self._uri, remedy) from error
-        except duckdb.IOException as error:
-            raise _gone(error, self._uri) from error
         except duckdb.OutOfMemoryException as error:
             remedy = "ask for fewer columns, a shorter window, or aggregate in the query"
             raise LakeError(f"the query needs more memory: {error}", self._uri, remedy) from error
         except duckdb.Error as error:
-            raise BadParameter(
-                f"the query is refused: {error}", self._uri, "`describe spans` lists the columns"
-            ) from error
+            if self._uri in str(error) and self._uri not in query:  # not the query's fault: a file of the window's own
+                raise _gone(error, self._uri) from error
+            remedy = "`describe spans` lists the columns"
+            if isinstance(error, duckdb.PermissionException):
+                remedy = "a window reads its own tables; read other files with Polars and join the frames"
+            raise BadParameter(f"the query is refused: {error}", self._uri, remedy) from error
 
 
 def _conditions(window: "Window", table: Table, margin_ns: int) -> list[str]:
@@ -130,4 +128,8 @@ def literal(text: str) -> str:
 
 def _gone(error: duckdb.Error, uri: str) -> LakeError:
     first = str(error).splitlines()[0]
-    return LakeError(f"files of the pinned versions cannot be read: {first}", uri, "open the window again")
+    return LakeError(
+        f"files of the pinned versions cannot be read: {first}",
+        uri,
+        "open the window again, or workbench maintain verify",
+    )

@@ -23,7 +23,9 @@ def duration_ns(text: str | int | datetime.timedelta, where: str = "duration") -
     if isinstance(text, datetime.timedelta | int):
         length = text // _MICROSECOND * 1000 if isinstance(text, datetime.timedelta) else text
         if length < 0:
-            raise BadParameter(f"{text} is too short: below zero", where, "give a length, and `until` or the window's end")
+            raise BadParameter(
+                f"{text} is too short: below zero", where, "give a length, and `until` or the window's end"
+            )
         return length
     rest = _PART.sub("", text).strip()
     parts = _PART.findall(text)
