@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from collectors.otlp.checker import Checker, TooMuchInIt
 from collectors.otlp.segments import Record
 from collectors.otlp.wal import WalRefused, WriteAheadLog
 from workbench.formats.otlp import json_to_protobuf, validate
@@ -14,7 +15,11 @@ from workbench.lake.errors import BadInput
 
 IN_FLIGHT_BYTES = 256 << 20  # of all requests that are being received or wait for their fsync
 REASONS = ("malformed", "too_large", "busy", "unauthorized", "unsupported", "timeout")
-LARGE_JSON_BYTES = 64 << 10
+LARGE_BYTES, LARGE_JSON_BYTES = 2 << 20, 64 << 10  # from here on another process parses; JSON is pure Python
+# A row takes 700 bytes while it is decoded, however little was sent: what is nearly nothing is refused in masses.
+MOST_ITEMS = 1_000_000
+FEW_ITEMS = 4096
+SMALLEST_BYTES = {"traces": 16, "logs": 8, "metrics": 16, "profiles": 4}  # of an item that says something
 
 
 class Refused(Exception):
@@ -30,6 +35,7 @@ class Intake:
 
     def __init__(self, wal: WriteAheadLog) -> None:
         self.wal = wal
+        self.checker = Checker()
         self.received: Counter[tuple[str, str]] = Counter()  # (signal, transport) -> items acknowledged
         self.refused: Counter[tuple[str, str, str]] = Counter()  # (signal, transport, reason) -> requests
         self._in_flight = 0
@@ -63,19 +69,27 @@ class Intake:
             Refused: nothing of it was kept.
         """
         try:
-            protobuf = payload
-            if json and len(payload) > LARGE_JSON_BYTES:  # pure Python: the others go on meanwhile
-                protobuf = await asyncio.to_thread(json_to_protobuf, signal, payload)
-            elif json:
-                protobuf = json_to_protobuf(signal, payload)
-            items = validate(signal, protobuf)
-            if protobuf:  # an empty request is valid and has nothing to keep
+            items, protobuf = await self._checked(signal, payload, json=json)
+            if items or (protobuf and signal == "profiles"):  # an empty request is valid and has nothing to keep
                 await asyncio.wrap_future(self.wal.append(Record(signal, time.time_ns(), protobuf)))
         except BadInput as error:
             raise self.refusal(signal, transport, "malformed", error.what) from error
+        except TooMuchInIt as error:
+            raise self.refusal(signal, transport, "too_large", f"{error}; send smaller batches") from error
         except WalRefused as error:
             raise self.refusal(signal, transport, "busy", str(error)) from error
         self.received[signal, transport] += items
+
+    async def _checked(self, signal: str, payload: bytes, *, json: bool) -> tuple[int, bytes]:
+        """How many items a payload has, and its protobuf: it parses, and its rows will fit into memory."""
+        if len(payload) > (LARGE_JSON_BYTES if json else LARGE_BYTES):
+            items, protobuf = await self.checker.check(signal, payload, json=json)
+        else:
+            protobuf = json_to_protobuf(signal, payload) if json else payload
+            items = validate(signal, protobuf)
+        if items > FEW_ITEMS and (items > MOST_ITEMS or items * SMALLEST_BYTES[signal] > len(protobuf)):
+            raise TooMuchInIt(f"{items} items in {len(protobuf)} bytes")
+        return items, protobuf
 
     def refusal(self, signal: str, transport: str, reason: str, message: str) -> Refused:
         """Count a refusal and give it to raise."""

@@ -101,6 +101,7 @@ class _Receiver:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await self.intake.checker.close()
         return await self._drain(worker)
 
     def _announce(self, http: str, grpc: str, listening: Callable[[str, str], None] | None) -> None:
