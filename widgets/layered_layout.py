@@ -1,7 +1,7 @@
 """Where do the boxes and arrows of a directed graph go? Columns from left to right; nothing here is random.
 
-Connected parts are laid out one by one and packed. Within a part: columns (`widgets.layers`), one bend per column that an
-edge passes, the order within columns (`widgets.crossings`), then heights: each vertex wants to be level with its
+Connected parts are laid out one by one and packed. Within a part: columns (`widgets.layers`), one bend per column that
+an edge passes, the order within columns (`widgets.crossings`), then heights: each vertex wants to be level with its
 neighbours, and the heights of one column that come closest to all wishes, in that order and without overlap, are an
 isotonic regression, solved exactly. Bends between the same two boxes share a narrow channel, so that edges run
 in bundles around boxes and never through them.
@@ -25,7 +25,7 @@ Point = tuple[float, float]
 
 SWEEPS = 8
 BEND_MARGIN = 5.0  # px between a box and the channel of bends beside it
-LANE = 3.0  # px between parallel edges of one pair
+LANE = 6.0  # px between parallel edges of one pair
 CHANNEL = 8.0  # px, a channel is not wider than this (or than its widest pair)
 BULGE = 44.0  # px to the right of a column, for edges that stay inside it and for self-edges
 STRAIGHT = 8.0  # how much more a piece between two bends wants to be level than an edge between two boxes
@@ -73,7 +73,7 @@ def layered_layout(
     for number, nodes in enumerate(members):
         for node in nodes:
             part[node] = number
-    for index, (source, target) in enumerate(edges):
+    for index, (source, _) in enumerate(edges):
         edges_of[part[source]].append(index)
     style = _Style(aspect, row_gap, column_gap)
     drawn = [
@@ -181,10 +181,8 @@ class _Part:
                 centre[vertex] = float(place)
         for sweep in range(SWEEPS):
             sides = (near[:1], near[1:]) if sweep < SWEEPS // 2 else (near, near)
-            for indexes, lists in (
-                (range(len(self.columns)), sides[0]),
-                (reversed(range(len(self.columns))), sides[1]),
-            ):
+            rightwards = range(len(self.columns))
+            for indexes, lists in ((rightwards, sides[0]), (rightwards[::-1], sides[1])):
                 for index in indexes:
                     _settle(self.columns[index], distances[index], lists, centre)
         return centre
@@ -211,8 +209,8 @@ class _Part:
         left = 0.0
         self.column_left: list[float] = []
         self.column_width: list[float] = []
-        for index, column in enumerate(self.columns):
-            wide = max(self.sizes[self.nodes[vertex]][0] for vertex in column if vertex < boxes)
+        for index, members in enumerate(self.columns):
+            wide = max(self.sizes[self.nodes[vertex]][0] for vertex in members if vertex < boxes)
             self.column_left.append(left)
             self.column_width.append(wide)
             self.width = left + wide

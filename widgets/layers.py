@@ -2,9 +2,9 @@
 
 `flow_order` puts the nodes into a sequence with few edges against it (greedy: sinks to the end, sources to the start,
 else the node with the largest surplus of outgoing edges); edges against the sequence are backward, the rest has no
-cycle. Columns are then filled from the left: a node may enter once all its callers stand further left, nodes at the head
-of long chains first, so many per column. At last every node moves to where its edges are shortest, so that a database
-stands beside its callers and a client beside what it calls.
+cycle. Columns are then filled from the left: a node may enter once all its callers stand further left, nodes at the
+head of long chains first, so many per column. At last every node moves to where its edges are shortest, so that a
+database stands beside its callers and a client beside what it calls.
 
 In a large, densely connected graph the longest chain is far longer than any request's path, and that picture would be a
 ribbon. Such a graph is cut into few columns of equal size by the nodes' levels: the heights that come closest, in least

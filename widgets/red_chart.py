@@ -28,6 +28,8 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
         changes: stretches to shade, as `wb.health_changes` gives them (from_time, to_time).
         title: above the figure; none by default.
 
+    A bucket of which the window holds less than half (column `seconds`) is left out.
+
     Returns:
         A plotly figure. Without rows it says so in the middle.
 
@@ -38,6 +40,8 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
     from plotly.subplots import make_subplots
 
     frame = _named(red)
+    if "seconds" in frame.columns:  # a bucket that the window cuts has few requests and wild figures
+        frame = frame.filter(pl.col("seconds") >= pl.col("seconds").max() / 2)
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.075, subplot_titles=PANELS)
     totals = frame.group_by("line").agg(pl.col("calls").sum()).sort("calls", "line", descending=[True, False])
     lines = totals["line"].to_list()
@@ -117,8 +121,11 @@ def _lay_out(figure: "go.Figure", title: str, *, several: bool, empty: bool) -> 
         margin={"l": 56, "r": 12, "t": (96 if title else 64), "b": 40},
         legend={"orientation": "h", "x": 0, "y": 1.06, "xanchor": "left", "yanchor": "bottom", "itemwidth": 30},
     )
+    if not several:  # the legend is for the percentiles: beside their panel's title
+        figure.update_layout(legend={"x": 1, "y": 0.275, "xanchor": "right"}, margin_t=72 if title else 32)
     if title:
-        figure.update_layout(title={"text": title, "x": 0, "xref": "paper", "font": {"size": 16}})
+        place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
+        figure.update_layout(title={"text": _cut(title), "font": {"size": 16}} | place)
     figure.update_annotations(x=0, xanchor="left", font_size=13)  # the panels' titles
     figure.update_yaxes(rangemode="tozero", nticks=5)
     figure.update_xaxes(title_text="time (UTC)", title_font_size=12, row=3, col=1)
@@ -136,7 +143,7 @@ def _choice(traces: int) -> dict[str, Any]:
         shown = [position % 5 < 2 or position % 5 == 2 + at for position in range(traces)]
         buttons.append({"label": percentile[:3], "method": "restyle", "args": [{"visible": shown}]})
     place = {"x": 1, "xanchor": "right", "y": 0.285, "yanchor": "bottom", "pad": {"t": 0, "b": 2}}
-    look = {"font": {"size": 12}, "bordercolor": GRID, "bgcolor": "rgba(0,0,0,0)"}
+    look = {"font": {"size": 12, "color": GREY}, "bordercolor": GRID, "bgcolor": "rgba(0,0,0,0)"}
     return {"type": "buttons", "direction": "right", "active": 1, "buttons": buttons, "showactive": True} | place | look
 
 

@@ -1,0 +1,75 @@
+// The bar above the map and the legend below it. Controls are real buttons, inputs and lists.
+
+const CHOICES = [["errors", "Errors"], ["latency", "Latency"]];
+const AMOUNTS = [[0, "Whole map"], [1, "1 call away"], [2, "2 calls away"], [3, "3 calls away"]];
+
+class Controls {
+  /** `act`: what the controls do: search(text), next(), colour(name), amount(hops), zoom(factor), fit(). */
+  constructor(root, act, signal) {
+    const on = (element, event, call) => { element.addEventListener(event, call, { signal }); return element; };
+    const button = (label, title, call) => on(html("button", { type: "button", title, "aria-label": title }, label), "click", call);
+    this.search = on(html("input", { type: "search", placeholder: "Search", "aria-label": "Search the service map", autocomplete: "off", spellcheck: "false" }), "input", () => act.search(this.search.value));
+    on(this.search, "keydown", (event) => {
+      if (event.key === "Enter") act.next(event.shiftKey ? -1 : 1);
+      if (event.key === "Escape") { this.search.value = ""; act.search(""); }
+    });
+    this.count = html("span", { class: "count", role: "status" });
+    this.amount = on(html("select", { "aria-label": "How much of the map is shown", title: "Select a node to see only what is near it" },
+      ...AMOUNTS.map(([value, label]) => html("option", { value }, label))), "change", () => act.amount(Number(this.amount.value)));
+    this.colours = CHOICES.map(([name, label]) => button(label, `Colour by ${name === "errors" ? "share of errors" : "95th percentile of latency"}`, () => act.colour(name)));
+    this.bar = html("div", { class: "bar", role: "toolbar", "aria-label": "Service map" },
+      html("span", { class: "group" }, this.search, this.count), html("span", { class: "space" }), this.amount,
+      html("span", { class: "group joined", role: "group", "aria-label": "Colour" }, ...this.colours),
+      html("span", { class: "group joined", role: "group", "aria-label": "Zoom" },
+        button("−", "Zoom out", () => act.zoom(1 / ZOOM.step)), button("+", "Zoom in", () => act.zoom(ZOOM.step)), button("Fit", "Show everything", () => act.fit())));
+    this.legend = html("div", { class: "legend" });
+    this.details = html("div", { class: "details", role: "status" });
+  }
+
+  showSearch(text, found, total) {
+    if (this.search.value !== text) this.search.value = text;
+    if (!found) { this.count.textContent = ""; return; }
+    const size = found.nodes.size;
+    this.count.textContent = size || !found.edges.size ? `${size} of ${total}` : `${found.edges.size} ${found.edges.size === 1 ? "edge" : "edges"}`;
+  }
+
+  showColour(name) {
+    CHOICES.forEach(([choice], index) => this.colours[index].setAttribute("aria-pressed", choice === name));
+  }
+
+  showAmount(hops, possible) {
+    if (hops > 3 && !this.amount.querySelector(`[value="${hops}"]`)) this.amount.append(html("option", { value: hops }, `${hops} calls away`));
+    this.amount.value = String(hops);
+    this.amount.disabled = !possible;
+  }
+
+  showLegend(picture, colourBy) {
+    const { legend, shapes, edges, box } = picture;
+    const part = (title, ...entries) => html("span", { class: "part" }, html("span", { class: "title" }, title), ...entries);
+    const entry = (sign, label) => html("span", { class: "entry" }, sign, label);
+    const known = [...picture.nodes, ...edges];
+    const marks = legend[colourBy].map((label, index) => entry(html("i", { class: `swatch ${colourBy === "errors" ? "e" : "l"}${index}` }), label));
+    if (colourBy === "latency" && known.some((row) => row.latency < 0)) marks.push(entry(html("i", { class: "swatch l-1" }), "not known"));
+    const line = (width, dashed) => svg("svg", { width: 24, height: 10, "aria-hidden": "true" }, svg("path", { d: "M0 5H24", class: dashed ? "sample asynchronous" : "sample", "stroke-width": width }));
+    const widths = legend.widths.map(([label, width]) => entry(line(width, false), label));
+    const kinds = Object.keys(shapes).map((kind) => entry(
+      svg("svg", { width: 26, height: 15, viewBox: `-4 -4 ${box[0] / 2 + 8} ${box[1] + 8}`, "aria-hidden": "true" },
+        svg("path", { d: shapes[kind].small, class: "small" })), KIND_WORDS[kind] ?? kind));
+    this.legend.replaceChildren(
+      part(colourBy === "errors" ? "Errors" : "p95 latency", ...marks),
+      ...(widths.length ? [part("Calls", ...widths)] : []),
+      ...(edges.some((edge) => edge.asynchronous) ? [part("", entry(line(2, true), "asynchronous"))] : []),
+      part("", ...kinds),
+      part("Boxes", html("span", { class: "entry" }, `${legend.rate ? "calls per second" : "calls"} · errors · p95`)));
+  }
+
+  showDetails(scene, { nodes, edges }) {
+    const parts = [
+      ...nodes.map((node) => scene.picture.nodes[node]).map((node) => [node.name, node]),
+      ...edges.map((edge) => scene.picture.edges[edge]).map((edge) => [`${edge.ends.map((end) => scene.picture.nodes[end].name).join(" → ")} (${edge.protocol})`, edge]),
+    ];
+    this.details.replaceChildren(...parts.slice(0, 3).map(([name, row]) => html("div", {},
+      html("strong", {}, name), ` ${figureList(row).map((pair) => pair.join(" ")).join(" · ")}`)));
+    if (parts.length > 3) this.details.append(html("div", {}, `and ${parts.length - 3} more`));
+  }
+}

@@ -1,0 +1,112 @@
+// The neighbourhood of one node, placed anew: callers in columns to the left, callees to the right, by hops. Columns keep
+// the order from top to bottom that the nodes have in the whole map, so that a reader finds them again.
+
+const FOCUS_GAP = { column: 110, row: 18, margin: 26 };
+const FOCUS_BULGE = 34;
+
+/** Node number -> signed distance: calls lead from -hops over 0 to +hops. Nothing else is part of the picture. */
+function distances(picture, start, hops) {
+  const found = new Map([[start, 0]]);
+  for (const [from, to, sign] of [[0, 1, 1], [1, 0, -1]]) {
+    let ring = new Set([start]);
+    for (let hop = 1; hop <= hops; hop++) {
+      const next = new Set();
+      for (const { ends } of picture.edges) {
+        if (!ring.has(ends[from]) || found.has(ends[to])) continue;
+        found.set(ends[to], sign * hop);
+        next.add(ends[to]);
+      }
+      ring = next;
+    }
+  }
+  return found;
+}
+
+/** Places and paths as the whole map has them: {width, height, nodes: Map(number -> [x, y]), edges: Map(number -> ...)}. */
+function neighbourhood(picture, start, hops) {
+  const distance = distances(picture, start, hops);
+  const [boxWidth, boxHeight] = picture.box;
+  const columns = [...new Set(distance.values())].sort((a, b) => a - b).map((column) => ({
+    column,
+    nodes: [...distance.keys()].filter((node) => distance.get(node) === column).sort((a, b) => picture.nodes[a].y - picture.nodes[b].y || a - b),
+  }));
+  const pitch = boxHeight + FOCUS_GAP.row;
+  const tallest = Math.max(...columns.map(({ nodes }) => nodes.length)) * pitch - FOCUS_GAP.row;
+  const nodes = new Map();
+  columns.forEach(({ nodes: members }, index) => {
+    const top = FOCUS_GAP.margin + (tallest - (members.length * pitch - FOCUS_GAP.row)) / 2;
+    members.forEach((node, row) => nodes.set(node, [FOCUS_GAP.margin + index * (boxWidth + FOCUS_GAP.column), top + row * pitch]));
+  });
+  return {
+    width: columns.length * (boxWidth + FOCUS_GAP.column) - FOCUS_GAP.column + 2 * FOCUS_GAP.margin,
+    height: tallest + 2 * FOCUS_GAP.margin,
+    nodes,
+    edges: routes(picture, nodes),
+  };
+}
+
+/** Curves between the sides of boxes; the edges at one side share it in the order of their other ends. */
+function routes(picture, places) {
+  const [boxWidth, boxHeight] = picture.box;
+  const kept = picture.edges.map((edge, index) => ({ edge, index })).filter(({ edge }) => edge.ends.every((end) => places.has(end)));
+  const sides = new Map();
+  const ports = new Map();
+  for (const { edge, index } of kept) {
+    const [source, target] = edge.ends;
+    const flow = Math.sign(places.get(target)[0] - places.get(source)[0]); // 0: both ends at the right side
+    for (const [end, node, other, right] of [[0, source, target, flow >= 0], [1, target, source, flow <= 0]]) {
+      const key = `${node} ${right}`;
+      if (!sides.has(key)) sides.set(key, []);
+      sides.get(key).push({ index, end, goal: places.get(other)[1], x: places.get(node)[0] + (right ? boxWidth : 0), y: places.get(node)[1] + boxHeight / 2 });
+    }
+  }
+  for (const members of sides.values()) {
+    members.sort((a, b) => a.goal - b.goal || a.index - b.index);
+    const step = Math.min(8, (boxHeight - 14) / Math.max(1, members.length - 1));
+    members.forEach(({ index, end, x, y }, place) => ports.set(`${index} ${end}`, [x, y + step * (place - (members.length - 1) / 2)]));
+  }
+  const found = new Map(kept.map(({ edge, index }) => {
+    if (edge.ends[0] === edge.ends[1]) return [index, null]; // drawn as in the whole map, moved with its box
+    return [index, curve(ports.get(`${index} 0`), ports.get(`${index} 1`), edge.width)];
+  }));
+  placeLabels(picture, places, found);
+  return found;
+}
+
+/** The first of a few places along each edge where its label covers neither a label nor a box; else it has none. */
+function placeLabels(picture, places, found) {
+  const [boxWidth, boxHeight] = picture.box;
+  const taken = [...places.values()].map(([x, y]) => [x - 2, y - 2, x + boxWidth + 2, y + boxHeight + 2]);
+  const loudFirst = [...found.keys()].sort((a, b) => picture.edges[b].errors - picture.edges[a].errors || a - b);
+  for (const index of loudFirst) {
+    const route = found.get(index);
+    if (!route) continue;
+    const half = 3.6 * edgeLabel(picture.edges[index]).length + 4;
+    for (const t of [0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8]) {
+      const [x, y] = route.at(t);
+      const room = [x - half, y - 8, x + half, y + 8];
+      if (taken.some((other) => room[0] < other[2] && other[0] < room[2] && room[1] < other[3] && other[1] < room[3])) continue;
+      taken.push(room);
+      route.label = [x, y];
+      break;
+    }
+  }
+}
+
+function curve([x0, y0], [x1, y1], width) {
+  const beside = Math.abs(x0 - x1) < 1;
+  const inwards = beside || x1 < x0 ? -1 : 1;
+  const length = 6 + width, half = 2.6 + 0.8 * width;
+  const end = x1 - inwards * (length - 1), back = x1 - inwards * length;
+  const bend = beside ? x0 + FOCUS_BULGE : (x0 + end) / 2;
+  const at = (t) => {
+    const [a, b, c, d] = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3];
+    return [a * x0 + (b + c) * bend + d * end, (a + b) * y0 + (c + d) * y1];
+  };
+  return {
+    line: `M${x0} ${y0}C${bend} ${y0} ${bend} ${y1} ${end} ${y1}`,
+    head: `M${x1} ${y1}L${back} ${y1 - half}V${y1 + half}Z`,
+    middle: at(0.5),
+    at,
+  };
+}

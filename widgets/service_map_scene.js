@@ -1,0 +1,161 @@
+// The drawn map: one group per node and edge, made once per picture; focus moves and hides them, emphasis sets classes.
+
+/** An item of the trait `selected` as a key: a node's id, or the four columns that name an edge. */
+const keyOf = (item) => JSON.stringify(item);
+
+const FEW = 12; // so many edges may show their labels when pointed at, wherever these lie
+const CROWD = 150; // with more edges, quiet ones fade and show their labels later
+
+class Scene {
+  constructor(picture, ruler) {
+    this.picture = picture;
+    this.ruler = ruler;
+    this.byId = new Map(picture.nodes.map((node, index) => [node.id, index]));
+    this.touching = picture.nodes.map(() => []); // node number -> numbers of its edges
+    picture.edges.forEach(({ ends }, index) => { for (const end of new Set(ends)) this.touching[end].push(index); });
+    this.nodes = picture.nodes.map((node, index) => this.drawNode(node, index));
+    this.edges = picture.edges.map((edge, index) => this.drawEdge(edge, index));
+    this.labels = picture.edges.map((edge) => this.drawLabel(edge));
+    this.edgeLayer = svg("g", {});
+    this.world = svg("g", { class: "world" },
+      this.edgeLayer, svg("g", {}, ...this.nodes), svg("g", { class: "labels" }, ...this.labels));
+    this.items = [...picture.nodes.map((node) => node.id), ...picture.edges.map((edge) => this.edgeItem(edge))];
+    this.keys = this.items.map(keyOf);
+    this.arrange(null);
+  }
+
+  edgeItem({ ends, protocol, asynchronous }) {
+    return [this.picture.nodes[ends[0]].id, this.picture.nodes[ends[1]].id, protocol, asynchronous];
+  }
+
+  drawNode(node, index) {
+    const [width, height] = this.picture.box;
+    const shape = this.picture.shapes[node.kind];
+    const lower = node.kind === "database" ? 3 : 0; // below the lid
+    const name = svg("text", { class: "name", x: 34, y: 23 + lower });
+    name.textContent = this.ruler.fit(node.name, 14, width - 34 - (node.kind === "queue" ? 24 : 12), 600);
+    const loud = node.errors > 1;
+    const [calls, errors, p95] = node.short;
+    const words = calls === undefined ? ["not called"] : [`${calls} · `, svg("tspan", { class: loud ? "loud" : null }, loud ? `▲ ${errors}` : errors), ` · ${p95}`];
+    const figures = svg("text", { class: "figures", x: 11, y: 42 + lower / 2 }, ...words);
+    const far = this.ruler.lines(node.name, 22, width - 16, 600);
+    const overview = far.map((line, row) => svg("text", { class: "overview", x: width / 2, y: height / 2 + lower / 2 + (row - (far.length - 1) / 2) * 22 + 8 }, line));
+    const spoken = [node.name, kindOf(node), ...figureList(node).map((pair) => pair.join(" "))];
+    return svg("g", { class: `node e${node.errors} l${node.latency} ${node.kind}`, role: "button", "data-node": index, "aria-label": spoken.join(", "), "aria-pressed": "false" },
+      svg("path", { class: "ring", d: shape.outline }), svg("path", { class: "box", d: shape.outline }),
+      shape.inside ? svg("path", { class: "inside", d: shape.inside }) : null,
+      shape.icon ? svg("path", { class: "icon", d: shape.icon, transform: `translate(11 ${10 + lower})` }) : null,
+      name, figures, ...overview);
+  }
+
+  drawEdge(edge, index) {
+    const classes = `edge e${edge.errors} l${edge.latency}${edge.asynchronous ? " asynchronous" : ""}`;
+    return svg("g", { class: classes, "data-edge": index },
+      svg("path", { class: "hit" }), svg("path", { class: "line", "stroke-width": edge.width }), svg("path", { class: "head" }));
+  }
+
+  drawLabel(edge) {
+    return svg("text", { class: `label e${edge.errors} l${edge.latency}${edge.errors > 1 ? " loud" : ""}` }, edgeLabel(edge));
+  }
+
+  /** Put everything where the whole map has it, or where `focus` ({nodes, edges, width, height}) wants it. */
+  arrange(focus) {
+    const { picture } = this;
+    this.edgesShown = focus ? focus.edges.size : picture.edges.length;
+    this.size = focus ? [focus.width, focus.height] : [picture.width, picture.height];
+    this.places = picture.nodes.map((node, index) => (focus ? focus.nodes.get(index) : [node.x, node.y]));
+    this.nodes.forEach((group, index) => {
+      const place = this.places[index];
+      group.style.display = place ? "" : "none";
+      if (place) group.setAttribute("transform", `translate(${place[0]} ${place[1]})`);
+    });
+    picture.edges.forEach((edge, index) => {
+      const there = !focus || focus.edges.has(index);
+      const route = focus?.edges.get(index) ?? edge;
+      const group = this.edges[index], label = this.labels[index];
+      group.style.display = label.style.display = there ? "" : "none";
+      if (!there) return;
+      const own = picture.nodes[edge.ends[0]], place = this.places[edge.ends[0]];
+      const shift = focus && route === edge ? [place[0] - own.x, place[1] - own.y] : [0, 0];
+      group.setAttribute("transform", `translate(${shift[0]} ${shift[1]})`);
+      for (const part of group.children) part.setAttribute("d", part.classList.contains("head") ? route.head : route.line);
+      const at = (focus ? route.label : edge.label) ?? route.middle;
+      label.setAttribute("x", at[0] + shift[0]);
+      label.setAttribute("y", at[1] + shift[1] + 3.5);
+      label.classList.toggle("crowded", !(focus ? route.label : edge.label));
+    });
+  }
+
+  /** Loud edges lie above quiet ones. */
+  stack(name) {
+    const level = (index) => this.picture.edges[index][name];
+    const order = this.edges.map((_, index) => index).sort((a, b) => level(a) - level(b) || a - b);
+    this.edgeLayer.append(...order.map((index) => this.edges[index]));
+  }
+
+  /** Whether the map that is shown has many edges. */
+  crowded() {
+    return this.edgesShown > CROWD;
+  }
+
+  shown(node) {
+    return this.places[node] !== undefined;
+  }
+
+  neighbours(node) {
+    return this.touching[node].map((edge) => this.picture.edges[edge].ends.find((end) => end !== node) ?? node);
+  }
+
+  /** Nodes whose name, id, kind, system or protocols contain the text; edges come with their protocol. */
+  find(text) {
+    const wanted = text.trim().toLowerCase();
+    if (!wanted) return null;
+    const has = (...words) => words.some((word) => word && String(word).toLowerCase().includes(wanted));
+    const nodes = this.picture.nodes.flatMap((node, index) => (this.shown(index) && has(node.name, node.id, kindOf(node)) ? [index] : []));
+    const edges = this.picture.edges.flatMap((edge, index) => (edge.ends.every((end) => this.shown(end)) && has(edge.protocol) ? [index] : []));
+    return { nodes: new Set(nodes), edges: new Set(edges) };
+  }
+
+  /** The rest steps back. null: nothing does. */
+  emphasise(root, kept) {
+    root.classList.toggle("dimmed", kept !== null);
+    this.nodes.forEach((group, index) => group.classList.toggle("kept", kept?.nodes.has(index) ?? false));
+    this.edges.forEach((group, index) => {
+      const is = kept?.edges.has(index) ?? false;
+      group.classList.toggle("kept", is);
+      this.labels[index].classList.toggle("kept", is && kept.edges.size <= FEW);
+    });
+  }
+
+  /** A node with its edges and their other ends, an edge with its two ends. */
+  around(nodes, edges) {
+    const kept = { nodes: new Set(nodes), edges: new Set(edges) };
+    for (const node of nodes) {
+      for (const edge of this.touching[node]) kept.edges.add(edge);
+      for (const other of this.neighbours(node)) kept.nodes.add(other);
+    }
+    for (const edge of edges) for (const end of this.picture.edges[edge].ends) kept.nodes.add(end);
+    return kept;
+  }
+
+  /** Which nodes and edges the trait names. */
+  resolve(selected) {
+    const wanted = new Set(selected.map(keyOf));
+    const found = { nodes: [], edges: [] };
+    this.keys.forEach((key, index) => {
+      if (!wanted.has(key)) return;
+      if (index < this.nodes.length) found.nodes.push(index);
+      else found.edges.push(index - this.nodes.length);
+    });
+    return found;
+  }
+
+  mark(name, { nodes, edges }) {
+    const inNodes = new Set(nodes), inEdges = new Set(edges);
+    this.nodes.forEach((group, index) => {
+      group.classList.toggle(name, inNodes.has(index));
+      if (name === "selected") group.setAttribute("aria-pressed", inNodes.has(index));
+    });
+    this.edges.forEach((group, index) => group.classList.toggle(name, inEdges.has(index)));
+  }
+}
