@@ -21,7 +21,12 @@ log = logging.getLogger("shop.inventory")
 store = stock.opened(os.environ["STOCK_URL"])
 counting = threading.Lock()  # nothing may leave the shelves while they are counted
 reservations = itertools.count()
-waited = metrics.get_meter("shop.inventory").create_histogram("shop.stock.lock.wait", unit="s")
+waited = metrics.get_meter("shop.inventory").create_histogram(
+    "shop.stock.lock.wait",
+    unit="s",
+    description="How long readers wait while the shelves are counted",
+    explicit_bucket_boundaries_advisory=[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
+)
 
 
 def left(product: str) -> int:
