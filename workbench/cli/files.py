@@ -1,38 +1,74 @@
-"""`workbench import | export`: files into the lake, and the lake into files."""
+"""`workbench import | export`: files into the lake, and a window of the lake into a file."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from workbench.cli.options import DEFAULT_LAKE, FromOption, LakeOption, LastOption, ToOption
-from workbench.lake.errors import LakeError
+from workbench.cli.options import (
+    DEFAULT_LAKE,
+    Format,
+    FormatOption,
+    FromOption,
+    LakeOption,
+    LastOption,
+    ToOption,
+    window_of,
+)
+from workbench.cli.output import show
+from workbench.cli.progress import bar
 
 
 def import_(
     paths: Annotated[list[Path], typer.Argument(help="Files or directories.", metavar="PATH ...")],
     lake: LakeOption = DEFAULT_LAKE,
     input_format: Annotated[
-        str | None, typer.Option("--input-format", help="Format of the files; found by their content if absent.")
+        str | None, typer.Option("--input-format", help="otlp or otlp-json; found by content if absent.")
     ] = None,
     service: Annotated[
-        str | None, typer.Option("--service", help="Service name of rows that bring none.", metavar="NAME")
+        str | None, typer.Option("--service", help="service.name of resources that have none.", metavar="NAME")
     ] = None,
+    form: FormatOption = Format.table,
 ) -> None:
-    """Bring files into the lake. What is there already is not added again."""
-    raise LakeError("nothing is imported yet", f"{paths} into {lake}", f"{input_format}, {service}")
+    """Bring files into the lake, whole or not at all. What is there already is not added again.
+
+    OTLP in JSON or protobuf, one message or many, plain or compressed with gzip or zstd. Exit status 1 when a file
+    was refused; the others are in the lake then.
+    """
+    import polars as pl
+
+    from collectors.files.importer import import_files
+
+    rows, refused = [], 0
+    with bar("importing") as progress:
+        for done in import_files(paths, lake, input_format=input_format, service=service, progress=progress):
+            rows.append((done.path, done.format, done.state, sum(done.rows.values()), sum(done.repaired.values())))
+            refused += done.error is not None or bool(done.refused)
+            if done.error is not None:
+                typer.echo(f"error: {done.error}", err=True)
+            for offset, reason in done.refused:
+                typer.echo(f"error: {reason}\n  where:  {done.path}, byte {offset}", err=True)
+    schema = {"file": pl.String, "format": pl.String, "state": pl.String, "rows": pl.Int64, "repaired": pl.Int64}
+    show(pl.DataFrame(rows, schema=schema, orient="row"), form)
+    if refused:
+        raise typer.Exit(1)
 
 
 def export(
     signal: Annotated[str, typer.Argument(help="traces, logs, metrics or profiles.", metavar="SIGNAL")],
     output: Annotated[Path, typer.Option("--output", help="File to write; .gz and .zst compress.", metavar="FILE")],
-    output_format: Annotated[str, typer.Option("--output-format", help="otlp (protobuf) or otlp-json.")] = "otlp",
+    output_format: Annotated[
+        str, typer.Option("--output-format", help="otlp (length-framed protobuf) or otlp-json (one message a line).")
+    ] = "otlp",
     lake: LakeOption = DEFAULT_LAKE,
     last: LastOption = None,
     start: FromOption = None,
     end: ToOption = None,
 ) -> None:
-    """Take a window of the lake out into a file that other tools read."""
-    raise LakeError(
-        "nothing is exported yet", f"{signal} of {lake} to {output}", f"{output_format}, {last}, {start}, {end}"
-    )
+    """Write a window of the lake to a file that other tools read; it imports back equal."""
+    from collectors.files.exporter import export as act
+
+    with bar(f"exporting {signal}") as progress:
+        window = window_of(lake, last, start, end)
+        rows = act(window, signal, output, output_format=output_format, progress=progress)
+    typer.echo(f"{rows} {'profiles' if signal == 'profiles' else 'rows'} of {signal} in {output}", err=True)

@@ -29,12 +29,12 @@ def encode(signal: str, rows: pa.Table) -> Iterator[bytes]:
     fill = {"traces": _span, "logs": _log}
     for batch in rows.to_batches(max_chunksize=ROWS_PER_REQUEST):
         request = REQUESTS[signal]()
-        for resource_key, in_resource in itertools.groupby(batch.to_pylist(), lambda row: _key(row, RESOURCE)):
+        for resource_key, in_resource in itertools.groupby(batch.to_pylist(), lambda row: key_of(row, RESOURCE)):
             group = _group(request, signal, resource_key)
-            for scope_key, in_scope in itertools.groupby(in_resource, lambda row: _key(row, SCOPE)):
+            for scope_key, in_scope in itertools.groupby(in_resource, lambda row: key_of(row, SCOPE)):
                 scope = _scope(group, signal, scope_key)
                 if signal == "metrics":
-                    for metric_key, in_metric in itertools.groupby(in_scope, lambda row: _key(row, METRIC)):
+                    for metric_key, in_metric in itertools.groupby(in_scope, lambda row: key_of(row, METRIC)):
                         _metric(scope.metrics.add(), metric_key, list(in_metric))
                 else:
                     items = scope.spans if signal == "traces" else scope.log_records
@@ -43,7 +43,8 @@ def encode(signal: str, rows: pa.Table) -> Iterator[bytes]:
         yield request.SerializeToString()
 
 
-def _key(row: Row, names: tuple[str, ...]) -> Row:
+def key_of(row: Row, names: tuple[str, ...]) -> Row:
+    """The part of a row that neighbours share."""
     return {name: row[name] for name in names}
 
 
@@ -56,21 +57,33 @@ def _attributes(into: Any, pairs: list[tuple[str, str | None]] | None, types: st
 
 def _group(request: Any, signal: str, key: Row) -> Any:
     group = {"traces": "resource_spans", "logs": "resource_logs", "metrics": "resource_metrics"}[signal]
-    found = getattr(request, group).add(schema_url=key["resource_schema_url"] or "")
-    found.resource.SetInParent()
-    _attributes(found.resource.attributes, key["resource_attributes"], key["resource_attribute_types"])
-    found.resource.dropped_attributes_count = key["resource_dropped_attributes"] or 0
+    found = getattr(request, group).add()
+    fill_resource(found, key)
     return found
+
+
+def fill_resource(group: Any, key: Row) -> None:
+    """Set resource and schema of a group of any signal."""
+    group.schema_url = key["resource_schema_url"] or ""
+    group.resource.SetInParent()
+    _attributes(group.resource.attributes, key["resource_attributes"], key["resource_attribute_types"])
+    group.resource.dropped_attributes_count = key["resource_dropped_attributes"] or 0
 
 
 def _scope(group: Any, signal: str, key: Row) -> Any:
     scopes = {"traces": "scope_spans", "logs": "scope_logs", "metrics": "scope_metrics"}[signal]
-    found = getattr(group, scopes).add(schema_url=key["scope_schema_url"] or "")
-    found.scope.SetInParent()
-    found.scope.name, found.scope.version = key["scope_name"] or "", key["scope_version"] or ""
-    _attributes(found.scope.attributes, key["scope_attributes"], key["scope_attribute_types"])
-    found.scope.dropped_attributes_count = key["scope_dropped_attributes"] or 0
+    found = getattr(group, scopes).add()
+    fill_scope(found, key)
     return found
+
+
+def fill_scope(holder: Any, key: Row) -> None:
+    """Set scope and schema of what holds the leaves of any signal."""
+    holder.schema_url = key["scope_schema_url"] or ""
+    holder.scope.SetInParent()
+    holder.scope.name, holder.scope.version = key["scope_name"] or "", key["scope_version"] or ""
+    _attributes(holder.scope.attributes, key["scope_attributes"], key["scope_attribute_types"])
+    holder.scope.dropped_attributes_count = key["scope_dropped_attributes"] or 0
 
 
 def _span(span: Any, row: Row) -> None:

@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.profiles.v1development import profiles_servic
 from opentelemetry.proto.profiles.v1development import profiles_pb2
 
 from workbench.formats.otlp.requests import parsed
+from workbench.formats.wire import fields, varints, within
 from workbench.lake.errors import BadInput
 
 CURRENT = "1.10"
@@ -86,14 +87,14 @@ def wire_shape(payload: bytes) -> str:
     """
     attributes = sum(
         number == 6
-        for field, _, dictionary in _fields(memoryview(payload))
+        for field, _, dictionary in fields(memoryview(payload))
         if field == 2 and dictionary is not None
-        for number, _, _ in _fields(dictionary)
+        for number, _, _ in fields(dictionary)
     )
     looked_at = 0
-    for profile in _within(_within(_within([memoryview(payload)], 1), 2), 2):
+    for profile in within(within(within([memoryview(payload)], 1), 2), 2):
         samples: list[memoryview] = []
-        for number, wire, content in _fields(profile):
+        for number, wire, content in fields(profile):
             if number == 3 and wire == 2:
                 raise BadInput("OTLP profiles of version 1.5 or older", "Profile", _REMEDY)
             if (number, wire) in ((8, 2), (9, 0)) or number == 12:
@@ -111,10 +112,10 @@ def wire_shape(payload: bytes) -> str:
 def _sample_shape(sample: memoryview, attributes: int) -> str:
     seen: dict[int, int] = {}
     second: list[int] = []
-    for number, wire, content in _fields(sample):
+    for number, wire, content in fields(sample):
         seen[number] = wire
         if number == 2 and content is not None:
-            second = list(_varints(content))
+            second = list(varints(content))
     if seen.get(2) == 0 or 6 in seen:
         raise BadInput("OTLP profiles of version 1.7 or older", "Sample", _REMEDY)
     if seen.get(3) == 2 or seen.get(4) == 0:
@@ -123,51 +124,6 @@ def _sample_shape(sample: memoryview, attributes: int) -> str:
         return CURRENT
     impossible = len(set(second)) < len(second) or max(second, default=0) >= max(attributes, 1)
     return "1.9" if second and (5 not in seen or impossible) else ""
-
-
-def _within(messages: Any, number: int) -> Iterator[memoryview]:
-    for message in messages:
-        for found, _, content in _fields(message):
-            if found == number and content is not None:
-                yield content
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview | None]]:
-    """(number, wire type, content of a length-delimited field) of a message that parses."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire, content = tag & 7, None
-        if wire == 0:
-            _, at = _varint(data, at)
-        elif wire == 2:
-            size, at = _varint(data, at)
-            content = data[at : at + size]
-            at += size
-        elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-        else:  # a group: not of this protocol, and nothing behind it is looked at
-            return
-        yield tag >> 3, wire, content
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            break
-        shift += 7
-    return value, at
-
-
-def _varints(data: memoryview) -> Iterator[int]:
-    at = 0
-    while at < len(data):
-        value, at = _varint(data, at)
-        yield value
 
 
 @functools.cache
