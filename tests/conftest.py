@@ -1,6 +1,7 @@
 """Fixtures that many tests share."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,12 +25,21 @@ def test_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake without rows, made once: copying it is ten times as fast as making another. Nobody writes here."""
+    lake = tmp_path_factory.mktemp("empty") / "lake"
+    Writer(lake)
+    return lake
+
+
 @pytest.fixture
-def lake_of(tmp_path: Path) -> Callable[..., Path]:
+def lake_of(tmp_path: Path, empty_lake: Path) -> Callable[..., Path]:
     """Writes a real lake, one commit per table of spans; `lake_of(spans(...), logs=rows)` gives its directory."""
 
     def write(*spans: pa.Table, **tables: pa.Table) -> Path:
         lake = tmp_path / f"lake-{len(list(tmp_path.glob('lake-*')))}"
+        shutil.copytree(empty_lake, lake)
         writer = Writer(lake)
         for sequence, rows in enumerate(spans):
             writer.append({"spans": rows}, app_id="test", sequence=sequence)

@@ -57,10 +57,11 @@ def _fields(line: str) -> dict[str, Any]:
     times = TIMES.search(line)
     assert times, f"no start..end in {line!r}"
     service, *name = re.split(r"\s{2,}", line[: times.start()].strip())
+    assert len(name) == 1, f"two spaces between service and span name in {line!r}"
     unit = times[4]
     found: dict[str, Any] = {
         "service_name": service,
-        "name": " ".join(name),
+        "name": name[0],
         "start": T0 + round(float(times[1]) * UNITS[times[2] or unit]),
         "end": T0 + round(float(times[3]) * UNITS[unit]),
     }

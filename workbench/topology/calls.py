@@ -123,11 +123,12 @@ def _fragments(tree: SpanTree, entry: Ints, client: Ints, elsewhere: Ints) -> In
             "start": tree.start[spans],
             "duration": tree.duration[spans],
             "key": tree.span_key[spans],
+            "role": tree.role[spans],
         }
     )
     sure = np.flatnonzero((client >= 0) & (tree.role[entry] >= SERVER))
     served = pl.DataFrame({"client": client[sure], "service": tree.service[entry[sure]]})
-    first = frame.join(served, on=["client", "service"], how="anti").sort("start", "duration", "key")
+    first = frame.join(served, on=["client", "service"], how="anti").sort("start", "duration", "key", "role")
     first = first.unique(["client", "service"], keep="first", maintain_order=True)
     again[doubtful] = True
     again[first["at"].to_numpy()] = False
@@ -137,7 +138,7 @@ def _fragments(tree: SpanTree, entry: Ints, client: Ints, elsewhere: Ints) -> In
 def _queues(
     window: Window, tree: SpanTree, named: dict[int, Destination], arrived: tuple[Ints, Ints, Ints, Ints]
 ) -> tuple[Ints, Ints, Ints]:
-    """Rule 3: (source, client, queue_key) of all arrivals; what a link says is filled in where nothing else is known."""
+    """Rule 3: (source, client, queue_key) of all arrivals; a link counts where nothing else is known."""
     entry, source, client, delivery = arrived
     names_queue = np.array(sorted(key for key, each in named.items() if each.queue), np.uint64)
     queue_key = np.zeros(len(entry), np.uint64)
@@ -159,8 +160,11 @@ def _linked_producers(window: Window, tree: SpanTree, consumers: Ints) -> Ints:
     """The span that each consumer span links to (of several the first to start), -1 where none is there."""
     links = window.sql(LINKS)
     asked = pl.DataFrame({"consumer_key": tree.span_key[consumers]}).with_row_index("row")
-    spans = pl.DataFrame({"producer_key": tree.span_key, "start": tree.start}).with_row_index("at")
-    found = asked.join(links, on="consumer_key").join(spans, on="producer_key").sort("row", "start", "producer_key")
+    spans = pl.DataFrame(
+        {"producer_key": tree.span_key, "start": tree.start, "role": tree.role, "service": tree.service}
+    ).with_row_index("at")
+    found = asked.join(links, on="consumer_key").join(spans, on="producer_key")
+    found = found.sort("row", "start", "producer_key", "role", "service")
     found = found.unique("row", keep="first", maintain_order=True)
     producers = np.full(len(consumers), NONE, np.int32)
     producers[found["row"].to_numpy()] = found["at"].to_numpy()
@@ -194,4 +198,5 @@ def _same_address(tree: SpanTree, named: dict[int, Destination], inside: Ints, o
     addresses = {address: code for code, address in enumerate(sorted({d.address for d in named.values() if d.address}))}
     code = np.array([addresses.get(named[int(key)].address or "", -1) for key in keys], np.int32)
     one, other = (code[np.searchsorted(keys, tree.destination_key[spans])] for spans in (inside, outside))
-    return (one == other) | (one < 0) | (other < 0)
+    untold: Ints = (one < 0) | (other < 0)
+    return untold | (one == other)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.metrics.findings import Findings, marked, milliseconds, share
+from workbench.metrics.findings import FIXED_SPACE, Findings, marked, milliseconds, share
 
 if TYPE_CHECKING:
     import polars as pl
@@ -128,10 +128,9 @@ def _slowest(edges: "pl.DataFrame", names: dict[str, str]) -> _Part:
     if waited.is_empty():
         return [], []
     edge = waited.sort("p95_ms", "source", "target", descending=[True, False, False]).row(0, named=True)
-    took = (
-        f"half of the answers took {milliseconds(edge['p50_ms'])} or more, 5 % {milliseconds(edge['p95_ms'])} or more"
-    )
-    sentence = f"Slowest to answer: {names[edge['target']]}, called by {names[edge['source']]}: {took}."
+    half, slow = milliseconds(edge["p50_ms"]), milliseconds(edge["p95_ms"])
+    sentence = f"Slowest to answer: {names[edge['target']]}, called by {names[edge['source']]}: "
+    sentence += f"half of the answers took {half} or more, 5{FIXED_SPACE}% {slow} or more."
     path = [edge]
     while True:
         seen = [step["source"] for step in path] + [path[-1]["target"]]
@@ -146,7 +145,7 @@ def _slowest(edges: "pl.DataFrame", names: dict[str, str]) -> _Part:
     if len(path) > 1:
         last = path[-1]
         sentence += f" Most of the wait may be for {names[last['target']]}, called by {names[last['source']]}"
-        sentence += f" (5 % took {milliseconds(last['p95_ms'])} or more)."
+        sentence += f" (5{FIXED_SPACE}% took {milliseconds(last['p95_ms'])} or more)."
     return [sentence], [("slowest", edge)]
 
 

@@ -3,6 +3,7 @@
 What counts as a call is told in `workbench.topology.calls`; here calls become nodes and edges.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ class _Places:
 
 
 def _edge_rows(tree: SpanTree, found: Calls, places: _Places) -> pl.DataFrame:
-    """One row per call that has a source: codes of source, target and protocol, asynchronous, answered, error, duration."""
+    """One row per call that has a source; source, target and protocol as codes."""
     delivered = found.delivery & ((found.source >= 0) | (found.queue_key != 0))
     direct = ~found.delivery & (found.source >= 0)
     arrived = _arrived(tree, found, np.flatnonzero(direct), places)
@@ -279,7 +280,7 @@ def _nodes(window: Window, tree: SpanTree, found: Calls, places: _Places, edges:
     others = edges.filter(pl.col("target") >= len(tree.services)).group_by(node="target").agg(*_counts(), *_figures())
     here = (tree.start >= window.from_unix_nano) & (tree.start < window.to_unix_nano)
     seen = {*np.unique(tree.service[here]).tolist(), *edges["source"].unique(), *edges["target"].unique()}
-    known = [(code, node.id, node.kind, node.name, node.system) for code, node in enumerate(places.nodes) if code in seen]
+    known = [(code, *dataclasses.astuple(node)) for code, node in enumerate(places.nodes) if code in seen]
     schema = {"node": pl.Int32, "id": pl.String, "kind": pl.String, "name": pl.String, "system": pl.String}
     every = pl.DataFrame(known, schema=schema, orient="row")
     parts = pl.concat([served, others], how="diagonal")

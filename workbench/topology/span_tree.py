@@ -24,7 +24,7 @@ SPANS = """
 select
     hash(trace_id, span_id) as span_key,
     case when coalesce(parent_span_id, '') = '' then 0 else hash(trace_id, parent_span_id) end as parent_key,
-    hash(coalesce(service_name, '')) as service_key,
+    hash(service_name) as service_key,
     hash(
         peer_service, db_system_name, db_namespace, messaging_system, messaging_destination_name, rpc_system_name,
         server_address, server_port, http_request_method is not null,
@@ -38,7 +38,7 @@ select
 from spans_around
 """
 SERVICES = """
-select hash(coalesce(service_name, '')) as service_key,
+select hash(service_name) as service_key,
        case when service_name is null then 'missing-service-name' when service_name = '' then 'empty-service-name'
             else service_name end as service_name
 from (select distinct service_name from spans_around)
@@ -68,7 +68,8 @@ class SpanTree:
 
     def same_service(self, spans: Ints, others: Ints) -> Ints:
         """Where both are there (>= 0) and of one service."""
-        return (others >= 0) & (self.service[spans] == self.service[others])
+        same: Ints = self.service[spans] == self.service[others]
+        return (others >= 0) & same
 
 
 def span_tree(window: Window) -> SpanTree:
