@@ -70,6 +70,14 @@ def receiver(lake: Path, *options: str, environment: dict[str, str] | None = Non
         running.kill()
 
 
+def failed_start(lake: Path, *options: object) -> tuple[int, str]:
+    """A receiver that is expected to end by itself: its exit status and what it said."""
+    command = [sys.executable, "-m", "collectors.otlp", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
+    command += ["--lake", str(lake), *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    return done.returncode, done.stderr
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """The first true value of `condition`, which is asked again and again.
 

@@ -7,6 +7,7 @@ from isal import isal_zlib
 
 ENCODINGS = ("gzip", "deflate", "zstd")
 GZIP_MAGIC = b"\x1f\x8b"
+MOST_MEMBERS = 64  # gzip members or zstd frames in one body; each costs a copy of what is behind it
 
 
 class TooLarge(Exception):
@@ -55,8 +56,9 @@ def _has_zlib_header(data: bytes) -> bool:
 
 def _streamed(decompressor: Callable[[], Any], body: bytes, limit: int) -> bytes:
     """All members or frames of the body, one behind the other."""
-    parts, size = [], 0
-    while True:
+    parts: list[bytes] = []
+    size = 0
+    while len(parts) < MOST_MEMBERS:
         stream = decompressor()
         try:
             data: bytes = stream.decompress(body, max_length=limit - size + 1)
@@ -71,3 +73,4 @@ def _streamed(decompressor: Callable[[], Any], body: bytes, limit: int) -> bytes
         body = stream.unused_data
         if not body:
             return data if len(parts) == 1 else b"".join(parts)
+    raise ValueError(f"more than {MOST_MEMBERS} compressed members in one body")

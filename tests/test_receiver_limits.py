@@ -1,0 +1,77 @@
+"""When the lake takes nothing: acknowledged requests wait, new ones are refused for a while, and all recovers."""
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+
+import workbench as wb
+from tests.otlp_clients import JSON, Refusal, export, payload, post
+from tests.receiver_process import receiver, wait_until
+from workbench.lake import Writer
+
+
+def services(lake):
+    rows = wb.open(lake).whole().sql("select service_name, count(*) from spans group by 1 order by 1")
+    return dict(rows.rows())
+
+
+def test_over_its_budget_it_refuses_with_a_time_to_retry_and_recovers_when_the_lake_does(tmp_path):
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    (lake / "spans").write_text("in the way")
+    with receiver(lake, "--wal-budget-bytes", "1000", "--metrics-every", "never") as running:
+        accepted = []
+
+        def refused():
+            answer = post(running.http, "traces", payload("traces", f"waiting {len(accepted)}"))
+            if answer.status == 200:
+                accepted.append(f"waiting {len(accepted)}")
+            return answer if answer.status != 200 else None
+
+        answer = wait_until(refused)
+        assert len(accepted) > 1
+        assert (answer.status, answer.headers["retry-after"], answer.error[0]) == (503, "5", 14)
+        assert "over its budget of 1000" in answer.error[1]
+        answer = post(running.http, "logs", b"{}", content_type=JSON)
+        assert (answer.status, answer.error[0]) == (503, 14)
+        with pytest.raises(Refusal, match="over its budget of 1000") as refusal:
+            export(running.grpc, "traces", payload("traces", "grpc"))
+        assert refusal.value.code == grpc.StatusCode.UNAVAILABLE
+        (detail,) = refusal.value.status.details
+        retry = error_details_pb2.RetryInfo()
+        assert detail.Unpack(retry)
+        assert retry.retry_delay.seconds == 5
+
+        _, facts = wait_until(
+            lambda: (found := running.healthz())[0] == 503 and len(found[1]["trouble"]) == 2 and found
+        )
+        assert "over its budget" in facts["trouble"][0]
+        assert "spans" in facts["trouble"][1]
+        assert facts["queue_bytes"] > facts["queue_limit_bytes"] == 1000
+
+        (lake / "spans").unlink()
+        wait_until(lambda: running.healthz()[0] == 200)
+        assert post(running.http, "traces", payload("traces", "recovered")).status == 200
+        running.stop()
+    assert services(lake) == {**dict.fromkeys(accepted, 1), "recovered": 1}
+
+
+def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits(tmp_path):
+    lake = tmp_path / "lake"
+    Writer(lake)
+    (entry,) = (lake / "spans" / "_delta_log").glob("*.json")
+    text = entry.read_text()
+    assert "workbench, schema 1" in text
+    entry.write_text(text.replace("workbench, schema 1", "workbench, schema 999"))
+    with receiver(lake, "--metrics-every", "never") as running:
+        assert post(running.http, "traces", payload("traces", "a")).status == 200
+        _, facts = wait_until(lambda: (found := running.healthz())[0] == 503 and found)
+        assert "the lake has schema 999" in facts["trouble"][0]
+        assert "pip install --upgrade" in facts["trouble"][0]
+        running.stop(status=1)
+    assert "the lake has schema 999" in running.log.read_text()
+    assert "1 segments wait in" in running.log.read_text()
+    entry.write_text(text)
+    with receiver(lake, "--metrics-every", "never") as again:
+        again.stop()
+    assert services(lake) == {"a": 1}
