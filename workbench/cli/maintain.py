@@ -61,6 +61,7 @@ def verify(lake: LakeOption = DEFAULT_LAKE, form: FormatOption = Format.table) -
 
     with bar("checking") as progress:
         found = act(lake, progress=progress)
-    show(found, form)
+    brief = ["table", "version", "files", "rows", "bytes", "orphan_files", "ok", "detail"]  # the rest is in `detail`
+    show(found.select(brief) if form is Format.table else found, form)
     if not found["ok"].all():
         raise typer.Exit(1)

@@ -61,7 +61,8 @@ def _table(frame: "pl.DataFrame", title: str | None) -> None:
     for row in frame.iter_rows():
         table.add_row(*(Text(_cell(value)) for value in row))  # Text: telemetry is no markup
     if not sys.stdout.isatty():  # a pipe has no width: never fold there
-        console = Console(width=max(80, console.measure(table).maximum))
+        widest = console.measure(table, options=console.options.update(width=100_000)).maximum
+        console = Console(width=max(80, widest))
     console.print(table)
 
 
