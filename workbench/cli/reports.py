@@ -69,8 +69,12 @@ def run(
         values["lake"] = lake if "://" in lake else str(Path(lake).absolute())
     seconds = duration_ns(timeout, "--timeout") / 1e9
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped run leaves its files, too
-    with bar(f"running {notebook}") as progress:
-        ended = act(notebook, values, output=output, timeout_seconds=seconds, progress=progress)
+    try:
+        with bar(f"running {notebook}") as progress:
+            ended = act(notebook, values, output=output, timeout_seconds=seconds, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: what was computed before is in {output}", err=True)
+        raise typer.Exit(130) from None
     if form is Format.json:
         document(ended.facts())
     else:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 FEWEST_BUCKETS = 6
-SHORTEST = 2  # buckets: a single odd one is no change
+SHORTEST = 2  # buckets: a single odd level is no change; a burst of failures in one is
 LEAST_NOISE = 0.02  # of a log ratio, that is 2 %: no service is steadier
 MOST_BUCKETS = 2000  # all pairs of ends are compared: 4 million
 
@@ -51,12 +51,15 @@ def changed_level(values: Floats, weights: Floats) -> Stretch | None:
     with np.errstate(divide="ignore", invalid="ignore"):
         means, others = inside_logs / inside, (total_logs - inside_logs) / outside
         scores = (means - others) / (noise * np.sqrt(1 / inside + 1 / outside))
-    found = _best(scores, len(values))
+    found = _best(scores, len(values), SHORTEST)
     if found is None:
         return None
     first, after = found
-    before, during = np.exp(others[first, after]), np.exp(means[first, after])
-    return Stretch(first, after, float(before), float(during), abs(float(scores[first, after])))
+    low, high = float(others[first, after]), float(means[first, after])
+    # Both ends must have changed: one odd bucket with an ordinary neighbour is no stretch.
+    if any(abs(logs[end] - low) < abs(logs[end] - high) for end in (first, after - 1)):
+        return None
+    return Stretch(first, after, float(np.exp(low)), float(np.exp(high)), abs(float(scores[first, after])))
 
 
 def changed_ratio(part: Floats, whole: Floats) -> Stretch | None:
@@ -75,7 +78,7 @@ def changed_ratio(part: Floats, whole: Floats) -> Stretch | None:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios, others = inside_part / inside, (total_part - inside_part) / outside
         scores = (ratios - others) / np.sqrt(overall * (1 - overall) * (1 / inside + 1 / outside))
-    found = _best(scores, len(whole))
+    found = _best(scores, len(whole), 1)
     if found is None:
         return None
     first, after = found
@@ -89,11 +92,11 @@ def _sums(values: Floats) -> Any:
     return running[None, :] - running[:, None]
 
 
-def _best(scores: Any, count: int) -> tuple[int, int] | None:
+def _best(scores: Any, count: int, shortest: int) -> tuple[int, int] | None:
     """First and after of the stretch with the largest score; of equal ones the earliest, then the shortest."""
     first, after = np.indices(scores.shape)
     length = after - first
-    allowed = (length >= SHORTEST) & (length <= count - SHORTEST) & np.isfinite(scores)
+    allowed = (length >= shortest) & (length <= count - shortest) & np.isfinite(scores)
     if not allowed.any():
         return None
     place = int(np.argmax(np.where(allowed, np.abs(scores), -1.0)))

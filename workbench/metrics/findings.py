@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
+FIXED_SPACE = "\u00a0"  # a figure and its unit stay on one line
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
@@ -40,15 +41,16 @@ def share(ratio: float) -> str:
     """`31 %`, `0.4 %`, `0 %`; a small share is not rounded to nothing."""
     percent = 100 * ratio
     if 0 < percent < 0.1:
-        return "under 0.1 %"
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.1f} %"
+        return f"under 0.1{FIXED_SPACE}%"
+    digits = 0 if percent >= 10 or percent == 0 else 1
+    return f"{percent:.{digits}f}{FIXED_SPACE}%"
 
 
 def milliseconds(value: float) -> str:
     """`0.42 ms`, `145 ms`, `3.2 s`."""
     if value >= 1000:
-        return f"{value / 1000:.3g} s"
-    return f"{value:.2g} ms" if value < 10 else f"{value:.0f} ms"
+        return f"{value / 1000:.3g}{FIXED_SPACE}s"
+    return f"{value:.2g}{FIXED_SPACE}ms" if value < 10 else f"{value:.0f}{FIXED_SPACE}ms"
 
 
 def times(factor: float) -> str:
@@ -57,4 +59,5 @@ def times(factor: float) -> str:
 
 
 def _plain(sentence: str) -> str:
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", re.sub(r"(?<!\\)\*\*", "", sentence))
+    without_marks = re.sub(r"(?<!\\)\*\*", "", sentence).replace(FIXED_SPACE, " ")
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", without_marks)

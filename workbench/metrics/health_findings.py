@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.metrics.changes import Stretch, changed_level, changed_ratio
-from workbench.metrics.findings import Findings, marked, milliseconds, share, times
+from workbench.metrics.findings import FIXED_SPACE, Findings, marked, milliseconds, share, times
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,8 +35,9 @@ def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
     """
     import polars as pl
 
-    line = [name for name in ("service_name", "operation", "kind") if name in red.columns]
-    schema = {name: red.schema[name] for name in line} | {
+    line: list[str] = [name for name in ("service_name", "operation", "kind") if name in red.columns]
+    schema: dict[str, Any] = {name: pl.String for name in line}
+    schema |= {
         "measure": pl.String,
         "from_time": pl.Datetime("us", "UTC"),
         "to_time": pl.Datetime("us", "UTC"),
@@ -65,7 +66,7 @@ def health_findings(red: "pl.DataFrame") -> Findings:
     if not red["calls"].sum():
         remedy = "Give a longer window: an empty `last` means the whole lake."
         return Findings([f"Nothing to judge: no requests were recorded in this window. {remedy}"], changes)
-    line = [name for name in ("service_name", "operation") if name in red.columns]
+    line: list[str] = [name for name in ("service_name", "operation") if name in red.columns]
     # p50 and p95 of one line tell one story: the surer one is told.
     kind = pl.col("measure").replace({"p50_ms": "slower", "p95_ms": "slower"})
     told = changes.with_columns(story=kind).unique([*line, "story"], keep="first", maintain_order=True)
@@ -137,7 +138,7 @@ def _sentence(row: dict[str, Any], line: list[str]) -> str:
         level = f"{during:.3g} requests a second, otherwise {before:.3g}"
         says = f"was asked {'more' if worse else 'less'} {when}: {level}"
     else:
-        which = "half" if row["measure"] == "p50_ms" else "the slowest 5 %"
+        which = "half" if row["measure"] == "p50_ms" else f"the slowest 5{FIXED_SPACE}%"
         level = f"{which} of its requests took {milliseconds(during)} or more, otherwise {milliseconds(before)}"
         factor = f"{times(during / before)} as long" if worse else f"{times(before / during)} as fast"
         says = f"was {'slower' if worse else 'faster'} {when}: {level} ({factor})"

@@ -37,7 +37,7 @@ def provenance_of(notebook: Any) -> list[dict[str, Any]]:
 
 
 def window_text(provenance: dict[str, Any]) -> str:
-    """`2026-11-24 12:00 – 13:00 UTC (1 h)`; empty where the entry has no window."""
+    """`2026-11-24 12:00 to 13:00 UTC (1 h)`; empty where the entry has no window."""
     try:
         start = datetime.datetime.fromisoformat(str(provenance["from"])[:19]).replace(tzinfo=datetime.UTC)
         end = datetime.datetime.fromisoformat(str(provenance["to"])[:19]).replace(tzinfo=datetime.UTC)
@@ -45,7 +45,7 @@ def window_text(provenance: dict[str, Any]) -> str:
         return ""
     clock = "%H:%M:%S" if start.second or end.second else "%H:%M"
     last = end.strftime(clock if start.date() == end.date() else f"%Y-%m-%d {clock}")
-    return f"{start.strftime(f'%Y-%m-%d {clock}')} – {last} UTC ({duration_text((end - start).total_seconds())})"
+    return f"{start.strftime(f'%Y-%m-%d {clock}')} to {last} UTC ({duration_text((end - start).total_seconds())})"
 
 
 def duration_text(seconds: float) -> str:
@@ -83,6 +83,8 @@ def _facts(run: dict[str, Any], provenance: list[dict[str, Any]]) -> list[tuple[
 
 
 def _shown(value: Any) -> str:
+    if value == "":
+        return "(empty)"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(member)}" for key, member in value.items()) or "none"
     if isinstance(value, list):

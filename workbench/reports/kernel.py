@@ -60,7 +60,7 @@ class Watch:
             raise CellTimeoutError("the time limit of the run has passed")
         self._tell()
 
-    def cell_ended(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
+    def cell_ended(self, cell: Any, cell_index: int, execute_reply: Any) -> None:  # noqa: ARG002 - named in the call
         """nbclient calls this after each code cell, failed or not."""
         self.done = cell_index + 1
         self._tell()
@@ -70,7 +70,7 @@ class Watch:
             self.progress(self.done, len(self.notebook.cells))
 
 
-class _Kernel(AsyncKernelManager):  # type: ignore[misc]
+class _Kernel(AsyncKernelManager):
     """A kernel of this interpreter, reached over Unix sockets that only this user can open."""
 
     def __init__(self, **options: Any) -> None:
@@ -93,7 +93,7 @@ class _Kernel(AsyncKernelManager):  # type: ignore[misc]
         with self._messages.open("wb") as messages:
             await super()._async_launch_kernel(kernel_cmd, stdout=messages, stderr=messages, **options)
 
-    async def cleanup_resources(self, restart: bool = False) -> None:
+    async def cleanup_resources(self, restart: bool = False) -> None:  # type: ignore[override]
         """Remove the sockets' directory with the rest, once what it tells of the process is kept."""
         process = getattr(self.provisioner, "process", None)
         if process is not None and process.poll() is not None:
@@ -175,6 +175,7 @@ def execute(notebook: Any, parameters: dict[str, Any], watch: Watch) -> None:
             engine_name=ENGINE,
             progress_bar=False,
             kernel_name="python3",
+            language="python",  # a notebook made by a program may not name one
             watch=watch,
         )
     finally:

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from workbench.reports.bundle import Bundle
+from workbench.reports.heading import PROVENANCE
 from workbench.reports.sanitised import harmless, markdown
 from workbench.reports.tables import readable
 
@@ -56,6 +57,8 @@ def _error(output: Any) -> str:
 def _data(data: dict[str, Any], bundle: Bundle) -> str:
     if VIEW in data:
         return _widget(data, bundle)
+    if PROVENANCE in data:  # the page's head and foot tell it
+        return ""
     if FIGURE in data:
         number = bundle.add_figure(data[FIGURE])
         return f'<div class="figure" data-figure="{number}">{_static(data)}</div>'
@@ -80,7 +83,7 @@ def _static(data: dict[str, Any]) -> str:
         return f'<div class="html">{readable(harmless(_text(data["text/html"])))}</div>'
     if "text/markdown" in data:
         return f'<div class="prose finding">{markdown(_text(data["text/markdown"]), trusted=False)}</div>'
-    if "text/plain" in data and not any(key.startswith("application/vnd.workbench.") for key in data):
+    if "text/plain" in data:
         return f'<pre class="text">{_ansi(_text(data["text/plain"]))}</pre>'
     return ""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.lake import BadParameter
+from workbench.lake import BadInput, BadParameter
 
 TAG = "parameters"
 FORM = "the cell tagged `parameters` holds only lines like: name: type = literal  # help"
@@ -45,16 +45,27 @@ def parameters(notebook: Any) -> dict[str, Parameter]:
 
     Raises:
         BadParameter: the cell has anything but assignments of literals, or two cells are tagged.
+        BadInput: this is no notebook.
     """
     if isinstance(notebook, str | Path):
         where = str(notebook)
-        cells = json.loads(Path(notebook).read_text())["cells"]
+        notebook = _document(Path(notebook))
     else:
-        where, cells = "notebook", notebook["cells"]
-    tagged = [cell for cell in cells if TAG in cell.get("metadata", {}).get("tags", [])]
+        where = "notebook"
+    try:
+        tagged = [cell for cell in notebook["cells"] if TAG in cell.get("metadata", {}).get("tags", [])]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"not a notebook: {error}", where, "open it in JupyterLab and save it again") from error
     if len(tagged) > 1:
         raise BadParameter(f"{len(tagged)} cells are tagged `parameters`", where, "tag one")
     return declared("".join(tagged[0]["source"]), where=where) if tagged else {}
+
+
+def _document(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"not a notebook: {error}", str(path), "open it in JupyterLab and save it again") from error
 
 
 def declared(source: str, *, where: str = "parameters cell") -> dict[str, Parameter]:
@@ -164,7 +175,7 @@ def _as(kind: ast.expr, value: Any) -> tuple[bool, Any]:
     return _writable(value), value
 
 
-def _as_list(kind: ast.expr, value: list[Any]) -> tuple[bool, Any]:
+def _as_list(kind: ast.expr, value: Any) -> tuple[bool, Any]:
     if _name(kind) not in {*_TYPES, "None"}:
         return _writable(value), value
     members = [_as(kind, member) for member in value]

@@ -185,7 +185,7 @@ def _reserved(directory: Path, name: str | None, title: str, facts: dict[str, An
     base = name or f"{title}-{facts['started']:%Y%m%dT%H%M%SZ}"
     for number in range(1, 1000):
         stem = base if number == 1 else f"{base}-{number}"
-        paths = {"notebook": directory / f"{stem}.ipynb", "html": directory / f"{stem}.html"}
+        paths: dict[str, Any] = {"notebook": directory / f"{stem}.ipynb", "html": directory / f"{stem}.html"}
         waiting = Run(name=title, status=record.RUNNING, duration_seconds=0.0, **paths, **facts)
         place = directory / f"{stem}{record.SUFFIX}"
         if name is not None:

@@ -8,139 +8,28 @@ import functools
 import re
 from typing import Any
 
-_TAGS = frozenset(
-    [
-        "a",
-        "abbr",
-        "b",
-        "blockquote",
-        "br",
-        "caption",
-        "center",
-        "code",
-        "col",
-        "colgroup",
-        "dd",
-        "del",
-        "details",
-        "dfn",
-        "div",
-        "dl",
-        "dt",
-        "em",
-        "figcaption",
-        "figure",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "i",
-        "img",
-        "ins",
-        "kbd",
-        "li",
-        "mark",
-        "meter",
-        "ol",
-        "p",
-        "pre",
-        "progress",
-        "q",
-        "s",
-        "samp",
-        "section",
-        "small",
-        "span",
-        "strong",
-        "sub",
-        "summary",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "time",
-        "tr",
-        "tt",
-        "u",
-        "ul",
-        "var",
-    ]
-)
-_ATTRIBUTES = frozenset(
-    [
-        "align",
-        "alt",
-        "class",
-        "colspan",
-        "dir",
-        "height",
-        "high",
-        "href",
-        "lang",
-        "low",
-        "max",
-        "min",
-        "open",
-        "optimum",
-        "rowspan",
-        "scope",
-        "span",
-        "src",
-        "start",
-        "style",
-        "title",
-        "value",
-        "width",
-    ]
-)
-_STYLES = [
-    "background-color",
-    "border",
-    "border-bottom",
-    "border-collapse",
-    "border-left",
-    "border-radius",
-    "border-right",
-    "border-top",
-    "color",
-    "display",
-    "font-family",
-    "font-size",
-    "font-style",
-    "font-weight",
-    "height",
-    "line-height",
-    "margin",
-    "margin-bottom",
-    "margin-left",
-    "margin-right",
-    "margin-top",
-    "max-height",
-    "max-width",
-    "min-width",
-    "overflow",
-    "overflow-x",
-    "overflow-y",
-    "padding",
-    "padding-bottom",
-    "padding-left",
-    "padding-right",
-    "padding-top",
-    "text-align",
-    "text-decoration",
-    "vertical-align",
-    "white-space",
-    "width",
-]
-_WITH_CONTENT = re.compile(
-    r"<(script|style|title|template|noscript|iframe)\b.*?(</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE
-)
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TAGS = _words("""
+    a abbr b blockquote br caption center code col colgroup dd del details dfn div dl dt em figcaption figure h1 h2 h3
+    h4 h5 h6 hr i img ins kbd li mark meter ol p pre progress q s samp section small span strong sub summary sup table
+    tbody td tfoot th thead time tr tt u ul var
+""")
+_ATTRIBUTES = _words("""
+    align alt class colspan dir height high href lang low max min open optimum rowspan scope span src start style title
+    value width
+""")
+_STYLES = _words("""
+    background-color border border-bottom border-collapse border-left border-radius border-right border-top color
+    display font-family font-size font-style font-weight height line-height margin margin-bottom margin-left
+    margin-right margin-top max-height max-width min-width overflow overflow-x overflow-y padding padding-bottom
+    padding-left padding-right padding-top text-align text-decoration vertical-align white-space width
+""")
+_UNSEEN = "script|style|title|template|noscript|iframe"
+_WITH_CONTENT = re.compile(rf"<({_UNSEEN})\b.*?(</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def harmless(html: str) -> str:

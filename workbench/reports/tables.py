@@ -31,7 +31,8 @@ def _table(table: str, *, polars: bool) -> str:
         return table
     if polars:
         table = re.sub(r"(</tr>)<tr>(?:(?!</tr>).)*</tr>(?=</thead>)", r"\1", table, flags=re.DOTALL)
-        table = re.sub(r"<td>&quot;(.*?)&quot;</td>|<td>\"(.*?)\"</td>", r"<td>\1\2</td>", table)
+        # A text that was cut has no closing quote.
+        table = re.sub(r"<td>(?:&quot;|\")([^<]*?)(?:&quot;|\")?</td>", r"<td>\1</td>", table)
     head, body_tag, body = table.partition("<tbody")
     rows = [[cell[2] for cell in _CELL.findall(row)] for row in _ROW.findall(body)]
     numeric = {
