@@ -18,6 +18,7 @@ from workbench.lake.times import day_text
 
 ROW_GROUP_ROWS = 122_880
 ZSTD_LEVEL = 3
+ARRIVING_ZSTD_LEVEL = 1  # a fifth less time than 3, and these files are no larger
 DAY_NS = 86_400_000_000_000
 EARLIEST_NS = 946_684_800 * 10**9  # the year 2000: clocks that say less are broken
 
@@ -62,7 +63,7 @@ def write_batch(root: Path, table: Table, rows: pa.Table) -> list[AddAction | Re
                 part,
                 file,
                 compression="zstd",
-                compression_level=ZSTD_LEVEL,
+                compression_level=ARRIVING_ZSTD_LEVEL,
                 row_group_size=ROW_GROUP_ROWS,
                 write_statistics=list(table.statistics),
                 bloom_filter_options=bloom or None,

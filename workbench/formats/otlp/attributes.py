@@ -14,6 +14,7 @@ from workbench.formats.otlp.pairs import pairs_of
 from workbench.formats.otlp.values import any_text
 from workbench.lake.promoted import INTEGERS
 
+NOTHING = pa.dictionary(pa.int32(), pa.string())
 MOST_CELLS = 64_000_000  # of the rows x keys matrix that finds repeated keys
 
 
@@ -45,17 +46,23 @@ class Attributes:
         """Columns of single attributes: column -> keys, the first that a row has wins."""
         position = {name: number for number, name in enumerate(self.keys.dictionary.to_pylist())}
         key_of_pair = self.keys.indices.to_numpy(zero_copy_only=False)
-        row_of = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
-        key_of = key_of_pair[self.codes]
+        rows = len(self.offsets) - 1
+        row_of = np.repeat(np.arange(rows, dtype=np.int32), np.diff(self.offsets))
+        by_key = _by_key(key_of_pair[self.codes], len(position))
         found = {}
         for column, candidates in columns.items():
             there = [position[name] for name in candidates if name in position]
-            pairs = np.flatnonzero(np.isin(key_of_pair, there))  # that may stand in this column: a small dictionary
-            number = np.zeros(len(key_of_pair), np.int32)
+            if not there:
+                found[column] = pa.nulls(rows, pa.int64() if column in INTEGERS else NOTHING)
+                continue
+            wanted = np.zeros(len(position), bool)
+            wanted[there] = True
+            pairs = np.flatnonzero(wanted[key_of_pair])  # that may stand in this column: a small dictionary
+            number = np.empty(len(key_of_pair), np.int32)
             number[pairs] = np.arange(len(pairs))
-            index = np.full(len(self.offsets) - 1, -1, np.int32)
+            index = np.full(rows, -1, np.int32)
             for key in reversed(there):  # the first candidate is written last and wins
-                entries = np.flatnonzero(key_of == key)
+                entries = by_key[key]
                 index[row_of[entries]] = number[self.codes[entries]]
             texts = self.texts.take(pa.array(pairs)).cast(pa.string())
             values = _integers(texts) if column in INTEGERS else texts.dictionary_encode()
@@ -94,6 +101,13 @@ def of_pairs(offsets: np.ndarray, codes: np.ndarray, names: pa.Array, values: pa
         offsets = np.concatenate([[0], np.cumsum(keep)])[offsets]
         codes = codes[keep]
     return Attributes(offsets, codes, keys, texts.dictionary_encode(), letters, repaired)
+
+
+def _by_key(key_of: np.ndarray, key_count: int) -> list[np.ndarray]:
+    """The entries of every key, in order."""
+    narrow = key_of.astype(np.uint16) if key_count <= 1 << 16 else key_of  # numpy sorts these by radix, 5 times faster
+    order = np.argsort(narrow, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(key_of, minlength=key_count))[:-1])
 
 
 def _integers(texts: pa.Array) -> pa.Array:

@@ -32,7 +32,7 @@ def pairs_of(items: pa.Array) -> tuple[np.ndarray, pa.Array, pa.Array]:
         return np.arange(len(items)), items.field("key"), items.field("value")
     encoded = items.dictionary_encode()
     try:
-        found = _handler().list_to_record_batch(encoded.dictionary.to_pylist())
+        found = _handler().array_to_record_batch(encoded.dictionary)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a panic of native code is no Exception
