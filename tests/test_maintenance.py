@@ -377,6 +377,21 @@ def test_a_pin_keeps_the_log_entries_that_its_version_is_read_from(lake):
     assert entries(lake)[0] == 3
 
 
+def test_a_writer_that_was_idle_while_the_log_was_cleaned_up_goes_on(lake):
+    idle = Writer(lake)
+    idle.append({"spans": pa.table(at(T0))}, app_id="idle", sequence=1)
+    idle_reader = Lake(lake)
+    idle_reader.whole()
+    fill(lake, *[at(T0 + number) for number in range(6)])
+    DeltaTable(str(lake / "spans"), version=5).create_checkpoint()
+    _age(lake, 5)
+    expire(lake, retention="100000d")
+    assert entries(lake)[0] == 5
+    assert idle.append({"spans": pa.table(at(T0))}, app_id="idle", sequence=1) == {"spans": 0}
+    assert idle.append({"spans": pa.table(at(T0))}, app_id="idle", sequence=2) == {"spans": 1}
+    assert idle_reader.whole().sql("select count(*) as n from spans")["n"][0] == 8
+
+
 def test_a_quiet_lake_gets_no_commits_from_maintenance(lake):
     fill(lake, at(T0))
     compact(lake)

@@ -140,12 +140,22 @@ class StoredTable:
         """See what other processes committed."""
         try:
             self.delta.update_incremental()
+        except (DeltaError, OSError):  # the entries between our view and the present were cleaned up
+            self._reopen()
+
+    def _reopen(self) -> None:
+        try:
+            self.delta = DeltaTable(self.uri)
         except (DeltaError, OSError) as error:
             raise LakeError(f"the log cannot be read: {error}", self.uri, "workbench maintain verify") from error
 
     def committed(self, app_id: str) -> int:
         """The last sequence that `app_id` has in this table, -1 if none."""
-        found = self.delta.transaction_version(app_id)
+        try:
+            found = self.delta.transaction_version(app_id)
+        except DeltaError:  # our view is older than the last clean-up of the log
+            self._reopen()
+            found = self.delta.transaction_version(app_id)
         return -1 if found is None else int(found)
 
     def append(self, rows: pa.Table, app_id: str, sequence: int) -> int:
@@ -154,11 +164,11 @@ class StoredTable:
         Raises:
             LakeError: nothing of this batch is in the table; the same call may be made again.
         """
-        if sequence <= self.committed(app_id):
-            return 0
-        before = self.delta.version()
         transaction = CommitProperties(app_transactions=[Transaction(app_id, sequence)])
         try:
+            if sequence <= self.committed(app_id):
+                return 0
+            before = self.delta.version()
             if self.root:
                 written = self._commit(parquet.write_batch(self.root, self.table, rows), transaction, app_id, sequence)
             else:
