@@ -53,7 +53,7 @@ def _rate(server: Receiver, files: list[Path], signal: str, over: str, requests:
     before, began = server.cpu(), time.monotonic()
     sent = server.load(files, signal, over=over, requests=requests)["acknowledged"]
     wall = server.drained(signal, warm + sent) - began
-    used = {role: seconds - before[role] for role, seconds in server.cpu().items()}
+    used = {role: seconds - before.get(role, 0) for role, seconds in server.cpu().items()}
     _check(server.lake, signal, warm + sent)
     size = sum(file.stat().st_size for file in (server.lake / TABLES[signal]).glob("day=*/*.parquet"))
     parts = ", ".join(f"{role} {1e6 * seconds / sent:.2f} µs" for role, seconds in used.items())

@@ -55,12 +55,13 @@ class Receiver:
         return time.monotonic()
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds by role: the receiving process and the decoding process."""
+        """CPU seconds by role (`receiver`, `worker`, `checker`) of all our processes but compaction."""
         found = {"receiver": machine.cpu_seconds(self.process.pid)}
         for pid in machine.family(self.process.pid)[1:]:
             command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if "collectors.otlp.worker" in command:
-                found["worker"] = machine.cpu_seconds(pid)
+            role = next((word.rpartition(".")[2] for word in command if word.startswith("collectors.otlp.")), "other")
+            if role != "maintenance":
+                found[role] = found.get(role, 0) + machine.cpu_seconds(pid)
         return found
 
     def load(self, files: list[Path], signal_name: str, *, over: str = "http", **options: Any) -> dict[str, Any]:

