@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 import workbench as wb
 from collectors.otlp.options import TOKEN_VARIABLE, token_in
 from tests.otlp_clients import JSON, Refusal, export, payload, post
-from tests.receiver_process import failed_start, receiver
+from tests.receiver_process import failed_start, receiver, wait_until
 from workbench.lake.errors import BadParameter
 
 TOKEN = "s3cret"
@@ -110,10 +110,16 @@ def test_the_token_is_on_no_command_line_and_in_no_log(running):
     assert TOKEN not in running.log.read_text()
 
 
-def test_only_what_had_the_token_is_in_the_lake(running):
-    running.stop()  # the last test of this file
-    services = wb.open(running.lake).whole().sql("select service_name from spans where name = 'GET'")
-    assert sorted(services["service_name"]) == ["grpc", "http"]
+def test_only_what_had_the_token_is_in_the_lake(running, trusted):
+    assert post(running.http, "traces", payload("traces", "intruder"), tls=trusted).status == 401
+    assert post(running.http, "traces", payload("traces", "invited"), token=TOKEN, tls=trusted).status == 200
+
+    def services():
+        return {*wb.open(running.lake).whole().sql("select distinct service_name from spans")["service_name"]}
+
+    wait_until(lambda: (running.lake / "thread_intervals" / "_delta_log" / f"{0:020}.json").exists())
+    wait_until(lambda: "invited" in services())
+    assert not services() & {"intruder", "bad"}
 
 
 def test_a_token_in_the_environment_is_needed_as_well(tmp_path):

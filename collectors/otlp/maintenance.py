@@ -1,6 +1,6 @@
 """One run of compaction and retention, then the process ends.
 
-The receiver starts it as `python -m collectors.otlp.maintenance LAKE RETENTION`.
+The receiver starts it as `python -m collectors.otlp.maintenance PARENT LAKE RETENTION`.
 """
 
 import logging

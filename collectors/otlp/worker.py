@@ -226,7 +226,7 @@ def _wait(seconds: float, stop: _Stop) -> None:
 
 
 def main() -> None:
-    """`python -m collectors.otlp.worker LAKE DIRECTORY [--once]`, started by the receiver."""
+    """`python -m collectors.otlp.worker PARENT LAKE DIRECTORY [--once]`, started by the receiver."""
     parent = child.begin()
     parser = argparse.ArgumentParser(description="The decoding process of the OTLP receiver.")
     parser.add_argument("lake")
