@@ -36,7 +36,7 @@ def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
     import polars as pl
 
     line: list[str] = [name for name in ("service_name", "operation", "kind") if name in red.columns]
-    schema: dict[str, Any] = {name: pl.String for name in line}
+    schema: dict[str, Any] = dict.fromkeys(line, pl.String)
     schema |= {
         "measure": pl.String,
         "from_time": pl.Datetime("us", "UTC"),
