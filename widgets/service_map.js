@@ -5,9 +5,9 @@ function render({ model, el }) {
   const end = new AbortController();
   const { signal } = end;
   const root = html("div", { class: "wb-service-map", "data-lm-suppress-shortcuts": "true" });
-  const canvas = svg("svg", { class: "canvas", role: "group", "aria-label": "Service map: nodes are buttons, arrow keys follow calls" });
-  const viewport = html("div", { class: "viewport" }, canvas);
-  const stage = html("div", { class: "stage" }, viewport);
+  const canvas = svg("svg", { class: "wb-canvas", role: "group", "aria-label": "Service map: nodes are buttons, arrow keys follow calls" });
+  const viewport = html("div", { class: "wb-viewport" }, canvas);
+  const stage = html("div", { class: "wb-stage" }, viewport);
   let scene = null, hovered = null, size = [0, 0];
 
   const set = (changes) => {
@@ -53,12 +53,12 @@ function render({ model, el }) {
   function drawAll() {
     const picture = model.get("_picture");
     const empty = !picture.nodes?.length;
-    root.classList.toggle("empty", empty);
-    stage.querySelector(".nothing")?.remove();
+    root.classList.toggle("wb-empty", empty);
+    stage.querySelector(".wb-nothing")?.remove();
     canvas.replaceChildren();
     scene = camera.scene = keyboard.scene = null;
     if (empty) {
-      stage.append(html("p", { class: "nothing" }, "No calls in this window."));
+      stage.append(html("p", { class: "wb-nothing" }, "No calls in this window."));
       stage.style.height = "";
       return;
     }
@@ -73,8 +73,8 @@ function render({ model, el }) {
     if (!scene) return;
     const start = scene.byId.get(model.get("focus"));
     scene.arrange(start === undefined ? null : neighbourhood(scene.picture, start, model.get("hops")));
-    canvas.classList.toggle("crowd", scene.crowded());
-    scene.mark("centre", { nodes: start === undefined ? [] : [start], edges: [] });
+    canvas.classList.toggle("wb-crowd", scene.crowded());
+    scene.mark("wb-centre", { nodes: start === undefined ? [] : [start], edges: [] });
     hovered = null;
     keyboard.show(scene);
     setHeight();
@@ -91,7 +91,7 @@ function render({ model, el }) {
   function drawColour() {
     if (!scene) return;
     const name = model.get("colour_by");
-    root.classList.toggle("by-latency", name === "latency");
+    root.classList.toggle("wb-by-latency", name === "latency");
     scene.stack(name);
     controls.showColour(name);
     controls.showLegend(scene.picture, name);
@@ -101,14 +101,14 @@ function render({ model, el }) {
     if (!scene) return;
     const found = scene.find(model.get("search"));
     controls.showSearch(model.get("search"), found, scene.places.filter(Boolean).length);
-    scene.mark("found", found ?? { nodes: [], edges: [] });
+    scene.mark("wb-found", found ?? { nodes: [], edges: [] });
     emphasise();
   }
 
   function drawSelected() {
     if (!scene) return;
     const chosen = scene.resolve(model.get("selected"));
-    scene.mark("selected", chosen);
+    scene.mark("wb-selected", chosen);
     controls.showDetails(scene, chosen);
     drawAmount();
     emphasise();
@@ -130,7 +130,7 @@ function render({ model, el }) {
     if (!nodes.length) return;
     match = (match + step + nodes.length) % nodes.length;
     camera.reveal(scene.places[nodes[match]], Math.max(camera.k, 0.9));
-    scene.mark("current", { nodes: [nodes[match]], edges: [] });
+    scene.mark("wb-current", { nodes: [nodes[match]], edges: [] });
   }
 
   function hover(target) {
@@ -168,7 +168,7 @@ function render({ model, el }) {
 
   const listen = (event, call) => viewport.addEventListener(event, call, { signal });
   listen("pointermove", (event) => {
-    if (canvas.classList.contains("dragging")) return;
+    if (canvas.classList.contains("wb-dragging")) return;
     if (hover(event.target)) placeTooltip(event);
   });
   listen("pointerleave", () => hover(null));
@@ -214,7 +214,7 @@ function render({ model, el }) {
 
   const reactions = {
     "change:_picture": drawAll, "change:selected": drawSelected, "change:colour_by": drawColour,
-    "change:search": () => { match = -1; scene?.mark("current", { nodes: [], edges: [] }); drawSearch(); },
+    "change:search": () => { match = -1; scene?.mark("wb-current", { nodes: [], edges: [] }); drawSearch(); },
     "change:focus": drawFocus, "change:hops": drawFocus,
     "change:height": () => { if (scene) { setHeight(); camera.resized(size); } },
   };

@@ -9,10 +9,10 @@ class Camera {
   /** `canvas` lies in `viewport`, and that in `stage`. */
   constructor(stage, viewport, canvas, signal) {
     Object.assign(this, { stage, canvas, x: 0, y: 0, k: 1, moved: false });
-    this.frame = svg("rect", { class: "frame" });
-    this.boxes = svg("path", { class: "boxes" });
-    this.overview = svg("svg", { class: "minimap", "aria-hidden": "true" }, this.boxes, this.frame);
-    this.note = html("div", { class: "note", "aria-hidden": "true" }, `${/Mac/.test(navigator.platform) ? "⌘" : "Ctrl"} + wheel zooms`);
+    this.frame = svg("rect", { class: "wb-frame" });
+    this.boxes = svg("path", { class: "wb-boxes" });
+    this.overview = svg("svg", { class: "wb-minimap", "aria-hidden": "true" }, this.boxes, this.frame);
+    this.note = html("div", { class: "wb-note", "aria-hidden": "true" }, `${/Mac/.test(navigator.platform) ? "⌘" : "Ctrl"} + wheel zooms`);
     stage.append(this.overview, this.note);
     stage.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     viewport.addEventListener("pointerdown", (event) => this.drag(event, signal), { signal });
@@ -104,11 +104,11 @@ class Camera {
     this.y = Math.min(height - keep, Math.max(keep - mapHeight * this.k, this.y));
     // A transform of the whole picture: one inside of it would lay out every text anew at each step of a zoom.
     this.canvas.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.k})`;
-    this.canvas.classList.toggle("far", this.k < FAR);
-    this.canvas.classList.toggle("near", this.k >= NEAR[0]);
-    this.canvas.classList.toggle("nearest", this.k >= (this.scene.crowded() ? NEAR[1] : NEAR[0]));
+    this.canvas.classList.toggle("wb-far", this.k < FAR);
+    this.canvas.classList.toggle("wb-near", this.k >= NEAR[0]);
+    this.canvas.classList.toggle("wb-nearest", this.k >= (this.scene.crowded() ? NEAR[1] : NEAR[0]));
     const all = this.k <= this.fittingScale() * 1.05;
-    this.overview.classList.toggle("hidden", all);
+    this.overview.classList.toggle("wb-hidden", all);
     const frame = { x: -this.x / this.k, y: -this.y / this.k, width: width / this.k, height: height / this.k };
     for (const [name, value] of Object.entries(frame)) this.frame.setAttribute(name, value);
     this.changed?.();
@@ -122,9 +122,9 @@ class Camera {
   wheel(event) {
     if (!this.scene) return;
     if (!event.ctrlKey && !event.metaKey) { // the page scrolls
-      this.note.classList.add("shown");
+      this.note.classList.add("wb-shown");
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.note.classList.remove("shown"), 1200);
+      this.timer = setTimeout(() => this.note.classList.remove("wb-shown"), 1200);
       return;
     }
     event.preventDefault();
@@ -143,13 +143,13 @@ class Camera {
       const [dx, dy] = [move.clientX - last[0], move.clientY - last[1]];
       if (!dragging && Math.hypot(dx, dy) < 4) return;
       dragging = true;
-      this.canvas.classList.add("dragging");
+      this.canvas.classList.add("wb-dragging");
       this.pan(dx, dy);
       last = [move.clientX, move.clientY];
     }, options);
     const stop = () => {
       end.abort();
-      this.canvas.classList.remove("dragging");
+      this.canvas.classList.remove("wb-dragging");
       this.wasDragged = dragging;
     };
     window.addEventListener("pointerup", stop, options);

@@ -13,17 +13,17 @@ class Controls {
       if (event.key === "Enter") act.next(event.shiftKey ? -1 : 1);
       if (event.key === "Escape") { this.search.value = ""; act.search(""); }
     });
-    this.count = html("span", { class: "count", role: "status" });
+    this.count = html("span", { class: "wb-count", role: "status" });
     this.amount = on(html("select", { "aria-label": "How much of the map is shown", title: "Select a node to see only what is near it" },
       ...AMOUNTS.map(([value, label]) => html("option", { value }, label))), "change", () => act.amount(Number(this.amount.value)));
     this.colours = CHOICES.map(([name, label]) => button(label, `Colour by ${name === "errors" ? "share of errors" : "95th percentile of latency"}`, () => act.colour(name)));
-    this.bar = html("div", { class: "bar", role: "toolbar", "aria-label": "Service map" },
-      html("span", { class: "group" }, this.search, this.count), html("span", { class: "space" }), this.amount,
-      html("span", { class: "group joined", role: "group", "aria-label": "Colour" }, ...this.colours),
-      html("span", { class: "group joined", role: "group", "aria-label": "Zoom" },
+    this.bar = html("div", { class: "wb-bar", role: "toolbar", "aria-label": "Service map" },
+      html("span", { class: "wb-group" }, this.search, this.count), html("span", { class: "wb-space" }), this.amount,
+      html("span", { class: "wb-group wb-joined", role: "group", "aria-label": "Colour" }, ...this.colours),
+      html("span", { class: "wb-group wb-joined", role: "group", "aria-label": "Zoom" },
         button("−", "Zoom out", () => act.zoom(1 / ZOOM.step)), button("+", "Zoom in", () => act.zoom(ZOOM.step)), button("Fit", "Show everything", () => act.fit())));
-    this.legend = html("div", { class: "legend" });
-    this.details = html("div", { class: "details", role: "status" });
+    this.legend = html("div", { class: "wb-legend" });
+    this.details = html("div", { class: "wb-details", role: "status" });
   }
 
   showSearch(text, found, total) {
@@ -45,22 +45,22 @@ class Controls {
 
   showLegend(picture, colourBy) {
     const { legend, shapes, edges, box } = picture;
-    const part = (title, ...entries) => html("span", { class: "part" }, html("span", { class: "title" }, title), ...entries);
-    const entry = (sign, label) => html("span", { class: "entry" }, sign, label);
+    const part = (title, ...entries) => html("span", { class: "wb-part" }, html("span", { class: "wb-title" }, title), ...entries);
+    const entry = (sign, label) => html("span", { class: "wb-entry" }, sign, label);
     const known = [...picture.nodes, ...edges];
-    const marks = legend[colourBy].map((label, index) => entry(html("i", { class: `swatch ${colourBy === "errors" ? "e" : "l"}${index}` }), label));
-    if (colourBy === "latency" && known.some((row) => row.latency < 0)) marks.push(entry(html("i", { class: "swatch l-1" }), "not known"));
-    const line = (width, dashed) => svg("svg", { width: 24, height: 10, "aria-hidden": "true" }, svg("path", { d: "M0 5H24", class: dashed ? "sample asynchronous" : "sample", "stroke-width": width }));
+    const marks = legend[colourBy].map((label, index) => entry(html("i", { class: `wb-swatch wb-${colourBy === "errors" ? "e" : "l"}${index}` }), label));
+    if (colourBy === "latency" && known.some((row) => row.latency < 0)) marks.push(entry(html("i", { class: "wb-swatch wb-l-1" }), "not known"));
+    const line = (width, dashed) => svg("svg", { width: 24, height: 10, "aria-hidden": "true" }, svg("path", { d: "M0 5H24", class: dashed ? "wb-sample wb-asynchronous" : "wb-sample", "stroke-width": width }));
     const widths = legend.widths.map(([label, width]) => entry(line(width, false), label));
     const kinds = Object.keys(shapes).map((kind) => entry(
       svg("svg", { width: 26, height: 15, viewBox: `-4 -4 ${box[0] / 2 + 8} ${box[1] + 8}`, "aria-hidden": "true" },
-        svg("path", { d: shapes[kind].small, class: "small" })), KIND_WORDS[kind] ?? kind));
+        svg("path", { d: shapes[kind].small, class: "wb-small" })), KIND_WORDS[kind] ?? kind));
     this.legend.replaceChildren(
       part(colourBy === "errors" ? "Errors" : "p95 latency", ...marks),
       ...(widths.length ? [part("Calls", ...widths)] : []),
       ...(edges.some((edge) => edge.asynchronous) ? [part("", entry(line(2, true), "asynchronous"))] : []),
       part("", ...kinds),
-      part("Boxes", html("span", { class: "entry" }, `${legend.rate ? "calls per second" : "calls"} · errors · p95`)));
+      part("Boxes", html("span", { class: "wb-entry" }, `${legend.rate ? "calls per second" : "calls"} · errors · p95`)));
   }
 
   showDetails(scene, { nodes, edges }) {

@@ -17,8 +17,8 @@ class Scene {
     this.edges = picture.edges.map((edge, index) => this.drawEdge(edge, index));
     this.labels = picture.edges.map((edge) => this.drawLabel(edge));
     this.edgeLayer = svg("g", {});
-    this.world = svg("g", { class: "world" },
-      this.edgeLayer, svg("g", {}, ...this.nodes), svg("g", { class: "labels" }, ...this.labels));
+    this.world = svg("g", { class: "wb-world" },
+      this.edgeLayer, svg("g", {}, ...this.nodes), svg("g", { class: "wb-labels" }, ...this.labels));
     this.items = [...picture.nodes.map((node) => node.id), ...picture.edges.map((edge) => this.edgeItem(edge))];
     this.keys = this.items.map(keyOf);
     this.arrange(null);
@@ -32,30 +32,30 @@ class Scene {
     const [width, height] = this.picture.box;
     const shape = this.picture.shapes[node.kind];
     const lower = node.kind === "database" ? 3 : 0; // below the lid
-    const name = svg("text", { class: "name", x: 34, y: 23 + lower });
+    const name = svg("text", { class: "wb-name", x: 34, y: 23 + lower });
     name.textContent = this.ruler.fit(node.name, 14, width - 34 - (node.kind === "queue" ? 24 : 12), 600);
     const loud = node.errors > 1;
     const [calls, errors, p95] = node.short;
-    const words = calls === undefined ? ["not called"] : [`${calls} · `, svg("tspan", { class: loud ? "loud" : null }, loud ? `▲ ${errors}` : errors), ` · ${p95}`];
-    const figures = svg("text", { class: "figures", x: 11, y: 42 + lower / 2 }, ...words);
+    const words = calls === undefined ? ["not called"] : [`${calls} · `, svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${errors}` : errors), ` · ${p95}`];
+    const figures = svg("text", { class: "wb-figures", x: 11, y: 42 + lower / 2 }, ...words);
     const far = this.ruler.lines(node.name, 22, width - 16, 600);
-    const overview = far.map((line, row) => svg("text", { class: "overview", x: width / 2, y: height / 2 + lower / 2 + (row - (far.length - 1) / 2) * 22 + 8 }, line));
+    const overview = far.map((line, row) => svg("text", { class: "wb-overview", x: width / 2, y: height / 2 + lower / 2 + (row - (far.length - 1) / 2) * 22 + 8 }, line));
     const spoken = [node.name, kindOf(node), ...figureList(node).map((pair) => pair.join(" "))];
-    return svg("g", { class: `node e${node.errors} l${node.latency} ${node.kind}`, role: "button", "data-node": index, "aria-label": spoken.join(", "), "aria-pressed": "false" },
-      svg("path", { class: "ring", d: shape.outline }), svg("path", { class: "box", d: shape.outline }),
-      shape.inside ? svg("path", { class: "inside", d: shape.inside }) : null,
-      shape.icon ? svg("path", { class: "icon", d: shape.icon, transform: `translate(11 ${10 + lower})` }) : null,
+    return svg("g", { class: `wb-node wb-e${node.errors} wb-l${node.latency}`, role: "button", "data-node": index, "aria-label": spoken.join(", "), "aria-pressed": "false" },
+      svg("path", { class: "wb-ring", d: shape.outline }), svg("path", { class: "wb-box", d: shape.outline }),
+      shape.inside ? svg("path", { class: "wb-inside", d: shape.inside }) : null,
+      shape.icon ? svg("path", { class: "wb-icon", d: shape.icon, transform: `translate(11 ${10 + lower})` }) : null,
       name, figures, ...overview);
   }
 
   drawEdge(edge, index) {
-    const classes = `edge e${edge.errors} l${edge.latency}${edge.asynchronous ? " asynchronous" : ""}`;
+    const classes = `wb-edge wb-e${edge.errors} wb-l${edge.latency}${edge.asynchronous ? " wb-asynchronous" : ""}`;
     return svg("g", { class: classes, "data-edge": index },
-      svg("path", { class: "hit" }), svg("path", { class: "line", "stroke-width": edge.width }), svg("path", { class: "head" }));
+      svg("path", { class: "wb-hit" }), svg("path", { class: "wb-line", "stroke-width": edge.width }), svg("path", { class: "wb-head" }));
   }
 
   drawLabel(edge) {
-    return svg("text", { class: `label e${edge.errors} l${edge.latency}${edge.errors > 1 ? " loud" : ""}` }, edgeLabel(edge));
+    return svg("text", { class: `wb-label wb-e${edge.errors} wb-l${edge.latency}${edge.errors > 1 ? " wb-loud" : ""}` }, edgeLabel(edge));
   }
 
   /** Put everything where the whole map has it, or where `focus` ({nodes, edges, width, height}) wants it. */
@@ -78,11 +78,11 @@ class Scene {
       const own = picture.nodes[edge.ends[0]], place = this.places[edge.ends[0]];
       const shift = focus && route === edge ? [place[0] - own.x, place[1] - own.y] : [0, 0];
       group.setAttribute("transform", `translate(${shift[0]} ${shift[1]})`);
-      for (const part of group.children) part.setAttribute("d", part.classList.contains("head") ? route.head : route.line);
+      for (const part of group.children) part.setAttribute("d", part.classList.contains("wb-head") ? route.head : route.line);
       const at = (focus ? route.label : edge.label) ?? route.middle;
       label.setAttribute("x", at[0] + shift[0]);
       label.setAttribute("y", at[1] + shift[1] + 3.5);
-      label.classList.toggle("crowded", !(focus ? route.label : edge.label));
+      label.classList.toggle("wb-crowded", !(focus ? route.label : edge.label));
     });
   }
 
@@ -118,12 +118,12 @@ class Scene {
 
   /** The rest steps back. null: nothing does. */
   emphasise(root, kept) {
-    root.classList.toggle("dimmed", kept !== null);
-    this.nodes.forEach((group, index) => group.classList.toggle("kept", kept?.nodes.has(index) ?? false));
+    root.classList.toggle("wb-dimmed", kept !== null);
+    this.nodes.forEach((group, index) => group.classList.toggle("wb-kept", kept?.nodes.has(index) ?? false));
     this.edges.forEach((group, index) => {
       const is = kept?.edges.has(index) ?? false;
-      group.classList.toggle("kept", is);
-      this.labels[index].classList.toggle("kept", is && kept.edges.size <= FEW);
+      group.classList.toggle("wb-kept", is);
+      this.labels[index].classList.toggle("wb-kept", is && kept.edges.size <= FEW);
     });
   }
 
@@ -154,7 +154,7 @@ class Scene {
     const inNodes = new Set(nodes), inEdges = new Set(edges);
     this.nodes.forEach((group, index) => {
       group.classList.toggle(name, inNodes.has(index));
-      if (name === "selected") group.setAttribute("aria-pressed", inNodes.has(index));
+      if (name === "wb-selected") group.setAttribute("aria-pressed", inNodes.has(index));
     });
     this.edges.forEach((group, index) => group.classList.toggle(name, inEdges.has(index)));
   }

@@ -3,7 +3,7 @@
 class Tooltip {
   constructor(root) {
     this.root = root;
-    this.element = html("div", { class: "tooltip", role: "tooltip", hidden: true });
+    this.element = html("div", { class: "wb-tooltip", role: "tooltip", hidden: true });
     root.append(this.element);
   }
 
@@ -29,8 +29,8 @@ class Tooltip {
     const cells = ([name, value] = ["", ""]) => [html("dt", {}, name), html("dd", {}, value)];
     const rows = Array.from({ length: Math.max(latencies.length, counts.length) }, (_, row) => [...cells(counts[row]), ...cells(latencies[row])]).flat();
     this.element.replaceChildren(
-      html("strong", {}, title), html("div", { class: "kind" }, kind), html("dl", {}, ...rows),
-      ...[degree, note].filter(Boolean).map((text) => html("div", { class: "more" }, text)));
+      html("strong", {}, title), html("div", { class: "wb-kind" }, kind), html("dl", {}, ...rows),
+      ...[degree, note].filter(Boolean).map((text) => html("div", { class: "wb-more" }, text)));
     this.element.hidden = false;
   }
 

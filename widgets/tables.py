@@ -29,7 +29,7 @@ class Table:
                 f"{what}: no column {', '.join(missing)} (there are: {there}); rename it or hand in the other table"
             )
         # A DuckDB relation would ask its question again: the answer is kept instead.
-        self.given = given if type(given).__module__.startswith(("polars.", "pandas.")) else arrow
+        self.given = given if type(given).__module__.partition(".")[0] in ("polars", "pandas") else arrow
         known = {name: arrow[name].to_pylist() for name in columns if name in arrow.column_names}
         self.rows = [
             {name: _plain(known[name][row] if name in known else None, default) for name, default in columns.items()}
