@@ -50,8 +50,8 @@ class Children:
     def __enter__(self) -> "Children":
         return self
 
-    def __exit__(self, *_) -> None:
-        self.end()
+    def __exit__(self, error: type | None, *_) -> None:
+        self.end(patience=5 if error else 15)
 
     def start(self, name: str, command: list[str], *, politely: signal.Signals = signal.SIGTERM, **options) -> Child:
         """Start a program in a session of its own, so that Ctrl-C reaches the shop alone."""

@@ -32,6 +32,7 @@ from processes import Children, ShopError
 HERE = Path(__file__).parent
 VERSION = "1.0.0"
 SERVICES = ("inventory", "payments", "recommendations", "mailer", "checkout", "storefront")  # callers after callees
+PASSED_ON = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_COMPRESSION")
 LISTENING = tuple(name for name in SERVICES if name != "mailer")
 
 
@@ -148,7 +149,7 @@ def start_services(options: argparse.Namespace, place: Place, urls: dict[str, st
     (place.directory / "tallies").mkdir()
     sockets = {name: socket.create_server(("127.0.0.1", 0), backlog=128) for name in LISTENING}
     addresses = {name: f"http://127.0.0.1:{each.getsockname()[1]}" for name, each in sockets.items()}
-    environment = os.environ | urls | {f"{name.upper()}_URL": address for name, address in addresses.items()}
+    environment = surroundings() | urls | {f"{name.upper()}_URL": address for name, address in addresses.items()}
     environment |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": options.endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": options.protocol,
@@ -178,6 +179,11 @@ def start_services(options: argparse.Namespace, place: Place, urls: dict[str, st
         sockets[name].close()
         await_answer(f"{addresses[name]}/healthz", name, place.children)
     return addresses["storefront"]
+
+
+def surroundings() -> dict[str, str]:
+    """The environment without what would send telemetry elsewhere; credentials for the receiver stay."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("OTEL_") or name in PASSED_ON}
 
 
 def await_answer(url: str, name: str, children: Children) -> None:
@@ -236,6 +242,8 @@ def main() -> int:
         raise Ended(number)
 
     options = arguments()
+    for name in ("NO_PROXY", "no_proxy"):  # a proxy cannot reach the loopback address
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, ended)
     temporary = tempfile.TemporaryDirectory

@@ -1,0 +1,75 @@
+"""The recording of the shop in the repository: readable as documented, small, and true."""
+
+import json
+import re
+import struct
+
+import pytest
+from backports import zstd
+
+import workbench as wb
+from tests.conftest import ROOT
+from tests.shop_truth import FAULTS, SERVICES, edges_on_map, fault_shows, true_edges
+from workbench.formats.otlp import decode
+from workbench.lake import Writer
+
+RECORDING = ROOT / "datasets" / "recordings" / "shop"
+SIGNALS = ("traces", "logs", "metrics")
+TRUTH = json.loads((RECORDING / "truth.json").read_text())
+
+
+def content(signal: str) -> bytes:
+    return zstd.decompress((RECORDING / f"{signal}.otlp.zst").read_bytes())
+
+
+def requests(signal: str) -> list[bytes]:
+    rest, found = content(signal), []
+    while rest:
+        (length,) = struct.unpack(">I", rest[:4])
+        assert len(rest) >= 4 + length
+        found.append(rest[4 : 4 + length])
+        rest = rest[4 + length :]
+    return found
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory):
+    lake = tmp_path_factory.mktemp("recording") / "lake"
+    writer = Writer(lake)
+    for sequence, signal in enumerate(SIGNALS):
+        decoded = decode(signal, requests(signal), TRUTH["to_unix_nano"])
+        assert not decoded.refused
+        writer.append(decoded.tables, app_id="recording", sequence=sequence)
+    return wb.open(lake).whole()
+
+
+def test_it_is_small():
+    assert sum(path.stat().st_size for path in RECORDING.parent.rglob("*")) < 3_000_000
+
+
+def test_it_names_no_place_of_the_machine_that_made_it():
+    for signal in SIGNALS:
+        files = set(re.findall(rb"[\w./-]*/[\w.-]+\.py", content(signal)))
+        assert {path for path in files if not path.startswith((b"/shop/", b"/python/"))} == set()
+        assert not re.search(rb"/(home|root|work|Users|tmp)/", content(signal))
+
+
+def test_every_service_sends_all_signals_from_one_made_up_host(window):
+    for table in ("spans", "logs", "metric_points"):
+        rows = window.sql(f"select distinct service_name, host_name from {table}").rows()
+        assert set(rows) == {(service, "shop-host") for service in SERVICES}
+
+
+def test_the_service_map_shows_every_true_edge_with_every_call(window):
+    assert edges_on_map(window) == true_edges(TRUTH)
+
+
+def test_all_of_it_lies_in_the_time_of_the_truth(window):
+    first, last = window.sql("select min(start_time_unix_nano), max(end_time_unix_nano) from spans").row(0)
+    assert TRUTH["from_unix_nano"] <= first
+    assert last <= TRUTH["to_unix_nano"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_shows_in_its_time(window, fault):
+    assert fault_shows(window, TRUTH, fault)
