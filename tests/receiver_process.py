@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.lake import Lake
+
 START_SECONDS = 60
 DRAIN_SECONDS = 60
 
@@ -76,6 +78,13 @@ def failed_start(lake: Path, *options: object) -> tuple[int, str]:
     command += ["--lake", str(lake), *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
     return done.returncode, done.stderr
+
+
+def services_in(lake: Path) -> dict[str, int]:
+    """How many spans of each service are in a lake; none while it has no tables."""
+    if not (lake / "findings" / "_delta_log" / f"{0:020}.json").exists():  # the last table that is made
+        return {}
+    return dict(Lake(lake).whole().sql("select service_name, count(*) from spans group by 1 order by 1").rows())
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 30) -> Any:

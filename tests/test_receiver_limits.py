@@ -4,15 +4,9 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-import workbench as wb
 from tests.otlp_clients import JSON, Refusal, export, payload, post
-from tests.receiver_process import receiver, wait_until
+from tests.receiver_process import receiver, services_in, wait_until
 from workbench.lake import Writer
-
-
-def services(lake):
-    rows = wb.open(lake).whole().sql("select service_name, count(*) from spans group by 1 order by 1")
-    return dict(rows.rows())
 
 
 def test_over_its_budget_it_refuses_with_a_time_to_retry_and_recovers_when_the_lake_does(tmp_path):
@@ -53,7 +47,7 @@ def test_over_its_budget_it_refuses_with_a_time_to_retry_and_recovers_when_the_l
         wait_until(lambda: running.healthz()[0] == 200)
         assert post(running.http, "traces", payload("traces", "recovered")).status == 200
         running.stop()
-    assert services(lake) == {**dict.fromkeys(accepted, 1), "recovered": 1}
+    assert services_in(lake) == {**dict.fromkeys(accepted, 1), "recovered": 1}
 
 
 def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits(tmp_path):
@@ -74,4 +68,4 @@ def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits
     entry.write_text(text)
     with receiver(lake, "--metrics-every", "never") as again:
         again.stop()
-    assert services(lake) == {"a": 1}
+    assert services_in(lake) == {"a": 1}

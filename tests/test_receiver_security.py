@@ -13,10 +13,9 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-import workbench as wb
 from collectors.otlp.options import TOKEN_VARIABLE, token_in
 from tests.otlp_clients import JSON, Refusal, export, payload, post
-from tests.receiver_process import failed_start, receiver, wait_until
+from tests.receiver_process import failed_start, receiver, services_in, wait_until
 from workbench.lake.errors import BadParameter
 
 TOKEN = "s3cret"
@@ -114,12 +113,8 @@ def test_only_what_had_the_token_is_in_the_lake(running, trusted):
     assert post(running.http, "traces", payload("traces", "intruder"), tls=trusted).status == 401
     assert post(running.http, "traces", payload("traces", "invited"), token=TOKEN, tls=trusted).status == 200
 
-    def services():
-        return {*wb.open(running.lake).whole().sql("select distinct service_name from spans")["service_name"]}
-
-    wait_until(lambda: (running.lake / "thread_intervals" / "_delta_log" / f"{0:020}.json").exists())
-    wait_until(lambda: "invited" in services())
-    assert not services() & {"intruder", "bad"}
+    wait_until(lambda: "invited" in services_in(running.lake))
+    assert not services_in(running.lake).keys() & {"intruder", "bad"}
 
 
 def test_a_token_in_the_environment_is_needed_as_well(tmp_path):

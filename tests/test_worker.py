@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-import workbench as wb
 from collectors.otlp import report, segments
 from collectors.otlp.attempts import Attempts
 from collectors.otlp.segments import Record
 from collectors.otlp.worker import Worker
 from tests.otlp_clients import payload
+from tests.receiver_process import services_in
 
 BAD = b"\xff\xff"
 
@@ -29,11 +29,6 @@ def seal(directory, number, *payloads, signal="traces"):
     segments.segment_path(directory, number, ".wal").write_bytes(data)
 
 
-def services(tmp_path):
-    rows = wb.open(tmp_path / "lake").whole().sql("select service_name, count(*) from spans group by 1 order by 1")
-    return dict(rows.rows())
-
-
 def quarantine(directory):
     return {path.name: path.read_text() for path in directory.glob("quarantine/*.txt")}
 
@@ -44,7 +39,7 @@ def test_a_segment_becomes_rows_and_its_bytes_are_dropped(tmp_path, directory):
     seal(directory, 1, payload("traces", "a"), payload("traces", "b"))
     seal(directory, 2, payload("traces", "a"))
     assert (worker.drain(), worker.drain(), worker.drain()) == (True, True, False)
-    assert services(tmp_path) == {"a": 2, "b": 1}
+    assert services_in(tmp_path / "lake") == {"a": 2, "b": 1}
     assert (segments.sealed(directory), segments.last_sequence(directory)) == ([], 2)
 
 
@@ -56,14 +51,14 @@ def test_a_segment_that_is_there_already_is_dropped_and_not_doubled(tmp_path, di
     segments.segment_path(directory, 1, ".done").unlink()
     segments.segment_path(directory, 1, ".wal").write_bytes(before)
     assert Worker(str(tmp_path / "lake"), directory, 1).drain()
-    assert services(tmp_path) == {"a": 1}
+    assert services_in(tmp_path / "lake") == {"a": 1}
 
 
 def test_a_payload_that_makes_no_rows_is_put_aside_with_its_reason_and_costs_only_itself(tmp_path, directory):
     seal(directory, 1, payload("traces", "a"), BAD, payload("traces", "b"))
     worker = Worker(str(tmp_path / "lake"), directory, 1)
     worker.drain()
-    assert (services(tmp_path), worker.quarantined) == ({"a": 1, "b": 1}, 1)
+    assert (services_in(tmp_path / "lake"), worker.quarantined) == ({"a": 1, "b": 1}, 1)
     assert [*quarantine(directory)] == ["0000000000000001-1-traces.otlp.txt"]
     assert (directory / "quarantine" / "0000000000000001-1-traces.otlp").read_bytes() == BAD
 
@@ -73,7 +68,7 @@ def test_damaged_bytes_are_put_aside_and_what_is_before_them_becomes_rows(tmp_pa
     with segments.segment_path(directory, 1, ".wal").open("ab") as segment:
         segment.write(b"damaged")
     Worker(str(tmp_path / "lake"), directory, 1).drain()
-    assert services(tmp_path) == {"a": 1}
+    assert services_in(tmp_path / "lake") == {"a": 1}
     assert (directory / "quarantine" / "0000000000000001-damaged.bytes").read_bytes() == b"damaged"
 
 
@@ -85,7 +80,7 @@ def test_a_deleted_log_gets_a_new_identity_and_its_numbers_begin_again(tmp_path,
     segments.prepare(directory)
     seal(directory, 1, payload("traces", "after"))
     worker.drain()
-    assert services(tmp_path) == {"before": 1, "after": 1}
+    assert services_in(tmp_path / "lake") == {"before": 1, "after": 1}
 
 
 def test_the_report_has_the_counts_and_goes_on_in_the_next_worker_of_the_same_receiver(tmp_path, directory):
@@ -110,7 +105,7 @@ def test_a_lake_that_takes_nothing_is_reported_and_the_segment_waits(tmp_path, d
     assert "spans" in str(report.read(directory, 1)["error"])
     (tmp_path / "lake" / "spans").unlink()
     assert worker.drain()
-    assert (services(tmp_path), report.read(directory, 1)["error"]) == ({"a": 1}, [])
+    assert (services_in(tmp_path / "lake"), report.read(directory, 1)["error"]) == ({"a": 1}, [])
 
 
 def die(directory, payload_name=""):
@@ -123,7 +118,7 @@ def test_chance_deaths_change_nothing(tmp_path, directory):
     for name in ("", "", "traces 0", "traces 1"):
         die(directory, name)
     Worker(str(tmp_path / "lake"), directory, 1).drain()
-    assert (services(tmp_path), quarantine(directory)) == ({"a": 1, "b": 1}, {})
+    assert (services_in(tmp_path / "lake"), quarantine(directory)) == ({"a": 1, "b": 1}, {})
 
 
 def test_a_payload_that_takes_the_process_with_it_again_and_again_is_put_aside(tmp_path, directory):
@@ -135,6 +130,6 @@ def test_a_payload_that_takes_the_process_with_it_again_and_again_is_put_aside(t
     for name in ("traces 1", "traces 1"):
         die(directory, name)
     Worker(str(tmp_path / "lake"), directory, 1).drain()
-    assert services(tmp_path) == {"a": 1, "b": 1}
+    assert services_in(tmp_path / "lake") == {"a": 1, "b": 1}
     assert quarantine(directory) == {"0000000000000001-1-traces.otlp.txt": "the decoding process died of it"}
     assert not Attempts(directory, 2).careful
