@@ -95,9 +95,19 @@ def test_an_empty_window_names_the_remedy_and_keeps_the_columns():
     assert found.table.schema == health_changes(red(p95=SLOW)).schema
 
 
-def test_errors_come_before_slowness_and_load():
-    both = pl.concat([red("slow", p95=SLOW), red("bad", errors=[0] * 6 + [30] * 4 + [0] * 10)])
-    assert [each.split("**")[1] for each in wb.health_findings(both).sentences] == ["bad", "slow"]
+def test_two_stretches_of_one_service_are_both_found():
+    twice = [50.0] * 6 + [400.0] * 4 + [50.0] * 8 + [120.0] * 4 + [50.0] * 6
+    found = str(wb.health_findings(red(p95=twice))).splitlines()
+    assert [each.partition(" UTC")[0] for each in found] == [
+        "pay was slower from 12:06 to 12:10",
+        "pay was slower from 12:18 to 12:22",
+    ]
+
+
+def test_sentences_follow_time_and_at_one_time_errors_come_first():
+    late = red("late", p95=[50.0] * 12 + [200.0] * 4 + [50.0] * 4)
+    both = pl.concat([late, red("slow", p95=SLOW), red("bad", errors=[0] * 6 + [30] * 4 + [0] * 10)])
+    assert [each.split("**")[1] for each in wb.health_findings(both).sentences] == ["bad", "slow", "late"]
 
 
 def test_operations_are_named_with_their_service():
@@ -108,8 +118,8 @@ def test_operations_are_named_with_their_service():
 def test_many_changes_are_cut_and_counted():
     many = pl.concat([red(f"s{number:02}", p95=SLOW) for number in range(12)])
     sentences = wb.health_findings(many).sentences
-    assert len(sentences) == 9
-    assert sentences[-1] == "And 4 smaller changes."
+    assert len(sentences) == 11
+    assert sentences[-1] == "And 2 smaller changes."
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(6, 80))

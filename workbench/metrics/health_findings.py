@@ -2,17 +2,23 @@
 
 import datetime
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from workbench.metrics.changes import Stretch, changed_level, changed_ratio
+from workbench.metrics.changes import FEWEST_BUCKETS, Floats, Stretch, changed_level, changed_ratio
 from workbench.metrics.findings import FIXED_SPACE, Findings, marked, milliseconds, share, times
 
 if TYPE_CHECKING:
     import polars as pl
 
-MOST_SENTENCES = 8
+_Search = Callable[[npt.NDArray[np.intp]], Stretch | None]  # in the buckets that are left
+
+MOST_SENTENCES = 10
+MOST_STRETCHES = 3  # of one measure of one line
+LEAST_CALLS = 5  # a bucket, on average: with fewer, load is chance
 # A change is told when it is sure (score) and matters (factor; for errors also the difference in percentage points).
 LEAST_SCORE = 5.0
 LEAST_FACTOR = {"p50_ms": 1.3, "p95_ms": 1.4, "rate_per_second": 2.0, "error_ratio": 2.0}
@@ -21,13 +27,13 @@ MEASURES = ("error_ratio", "p95_ms", "p50_ms", "rate_per_second")
 
 
 def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
-    """For every line of `red`, the one stretch of each measure that was clearly unlike the rest; worst first.
+    """For every line of `red`, up to three stretches of each measure that were clearly unlike the rest; worst first.
 
     Args:
         red: the answer of `wb.red`, by service or by operation.
 
     Returns:
-        One row per (service_name[, operation, kind], measure) that changed: measure (error_ratio, p95_ms, p50_ms,
+        One row per (service_name[, operation, kind], measure, stretch): measure (error_ratio, p95_ms, p50_ms,
         rate_per_second), from_time and to_time (UTC; limits of the buckets of the stretch), until_end (it reaches the
         last bucket with requests), before (mean outside of the stretch), during (mean inside), factor (during /
         before; null where before is 0), score (distance in units of noise, 5 or more; higher is surer). A mean of
@@ -59,27 +65,40 @@ def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def health_findings(red: "pl.DataFrame") -> Findings:
-    """What changed, as sentences: one per service (or operation) and kind of change, the worst first."""
-    import polars as pl
-
+    """What changed, as sentences: the ten worst changes of services (or operations), in the order of their time."""
     changes = health_changes(red)
     if not red["calls"].sum():
         remedy = "Give a longer window: an empty `last` means the whole lake."
         return Findings([f"Nothing to judge: no requests were recorded in this window. {remedy}"], changes)
     line: list[str] = [name for name in ("service_name", "operation") if name in red.columns]
-    # p50 and p95 of one line tell one story: the surer one is told.
-    kind = pl.col("measure").replace({"p50_ms": "slower", "p95_ms": "slower"})
-    told = changes.with_columns(story=kind).unique([*line, "story"], keep="first", maintain_order=True)
-    sentences = [_sentence(row, line) for row in told.iter_rows(named=True)]
-    if not sentences:
+    told = _stories(changes, line)
+    if not told:
         lines = red.select(line).n_unique()
         what = "operation" if "operation" in line else "service"
         every = f"the one {what}" if lines == 1 else f"all {lines} {what}s"
         return Findings([f"Nothing unusual: {every} kept speed, errors and load through this window."], changes)
-    missing = len(sentences) - MOST_SENTENCES
-    if missing > 0:
-        sentences = [*sentences[:MOST_SENTENCES], f"And {missing} smaller changes."]
+    chosen = sorted(told[:MOST_SENTENCES], key=lambda row: row["from_time"])  # stable: errors stay first
+    sentences = [_sentence(row, line) for row in chosen]
+    if len(told) > MOST_SENTENCES:
+        sentences.append(f"And {len(told) - MOST_SENTENCES} smaller changes.")
     return Findings(sentences, changes)
+
+
+def _stories(changes: "pl.DataFrame", line: list[str]) -> list[dict[str, Any]]:
+    """The rows worth a sentence: p50 and p95 of one line at one time tell one story, of which the first stays."""
+    stories: list[dict[str, Any]] = []
+    for row in changes.iter_rows(named=True):
+        alike = (
+            other
+            for other in stories
+            if all(other[name] == row[name] for name in line)
+            and {other["measure"], row["measure"]} == {"p50_ms", "p95_ms"}
+            and other["from_time"] < row["to_time"]
+            and row["from_time"] < other["to_time"]
+        )
+        if next(alike, None) is None:
+            stories.append(row)
+    return stories
 
 
 def _changes(part: "pl.DataFrame") -> list[dict[str, Any]]:
@@ -88,15 +107,37 @@ def _changes(part: "pl.DataFrame") -> list[dict[str, Any]]:
 
     busy = part.filter((pl.col("calls") > 0) & (pl.col("seconds") > 0))
     calls = busy["calls"].to_numpy().astype(np.float64)
-    found = [("error_ratio", busy, changed_ratio(busy["errors"].to_numpy().astype(np.float64), calls))]
+    errors = busy["errors"].to_numpy().astype(np.float64)
+    found = _stretches("error_ratio", busy, lambda left: changed_ratio(errors[left], calls[left]))
     for name in ("p50_ms", "p95_ms"):
-        values = np.maximum(busy[name].to_numpy(), 1e-6)
-        found.append((name, busy, changed_level(values, calls)))
+        found += _stretches(name, busy, _level(np.maximum(busy[name].to_numpy(), 1e-6), calls))
     steady = part.filter(pl.col("seconds") >= pl.col("seconds").max() / 2)  # cut buckets at the edges say little
     rates = steady["calls"].to_numpy().astype(np.float64) + 0.5  # none at all has a logarithm too
-    if steady.height and steady["calls"].mean() >= 5:  # type: ignore[operator]
-        found.append(("rate_per_second", steady, changed_level(rates, np.ones(len(rates)))))
-    return [_row(name, rows, stretch) for name, rows, stretch in found if stretch and _matters(name, stretch)]
+    if rates.size and rates.mean() >= LEAST_CALLS:
+        found += _stretches("rate_per_second", steady, _level(rates, np.ones(len(rates))))
+    return found
+
+
+def _level(values: Floats, weights: Floats) -> _Search:
+    return lambda left: changed_level(values[left], weights[left])
+
+
+def _stretches(measure: str, rows: "pl.DataFrame", find: _Search) -> list[dict[str, Any]]:
+    """The strongest stretch; then it is taken out and the rest is searched again, for what was smaller or shorter."""
+    left = np.arange(rows.height)
+    found: list[dict[str, Any]] = []
+    while len(found) < MOST_STRETCHES:
+        stretch = find(left)
+        if stretch is None or not _matters(measure, stretch):
+            break
+        places = left[stretch.first : stretch.after]
+        if places[-1] - places[0] >= len(places):
+            break  # what lies around a stretch that was taken out is none
+        if len(left) - len(places) < FEWEST_BUCKETS // 2:
+            break  # "otherwise" would be a bucket or two: how load begins and ends
+        found.append(_row(measure, rows, stretch, places))
+        left = np.delete(left, slice(stretch.first, stretch.after))
+    return found
 
 
 def _matters(measure: str, stretch: Stretch) -> bool:
@@ -106,7 +147,7 @@ def _matters(measure: str, stretch: Stretch) -> bool:
     return stretch.score >= LEAST_SCORE and high >= low * LEAST_FACTOR[measure]
 
 
-def _row(measure: str, rows: "pl.DataFrame", stretch: Stretch) -> dict[str, Any]:
+def _row(measure: str, rows: "pl.DataFrame", stretch: Stretch, places: npt.NDArray[np.intp]) -> dict[str, Any]:
     starts, seconds = rows["bucket_start"].to_list(), rows["seconds"].to_list()
     before, during = stretch.before, stretch.during
     if measure == "rate_per_second":  # counts per bucket until here
@@ -114,9 +155,9 @@ def _row(measure: str, rows: "pl.DataFrame", stretch: Stretch) -> dict[str, Any]
     step = min((b - a for a, b in itertools.pairwise(starts)), default=datetime.timedelta(0))
     return {
         "measure": measure,
-        "from_time": starts[stretch.first],
-        "to_time": starts[stretch.after - 1] + step,
-        "until_end": stretch.after == len(starts),
+        "from_time": starts[places[0]],
+        "to_time": starts[places[-1]] + step,
+        "until_end": bool(places[-1] == len(starts) - 1),
         "before": before,
         "during": during,
         "factor": during / before if before > 0 else None,
