@@ -1,12 +1,15 @@
 """OTLP in, through a real lake on disk, OTLP out: equal, after the last of repeated keys wins."""
 
+import base64
 import itertools
+import re
 
 import pytest
+from google.protobuf import json_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.otlp_literals import leaves_of, requests
+from tests.otlp_literals import canonical, leaves_of, requests
 from workbench.formats.otlp import decode, encode, json_to_protobuf, protobuf_to_json
 from workbench.formats.otlp.decode import TABLE_OF
 from workbench.formats.otlp.requests import REQUESTS
@@ -39,7 +42,7 @@ def stored(tmp_path_factory):
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(max_examples=8, **QUICK)
+@settings(max_examples=5, **QUICK)
 @given(data=st.data())
 def test_what_went_into_the_lake_comes_out_equal(signal, stored, data):
     payloads = [each.SerializeToString() for each in data.draw(st.lists(requests(signal), min_size=1, max_size=2))]
@@ -55,7 +58,7 @@ COUNTER = itertools.count()
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(max_examples=40, **QUICK)
+@settings(max_examples=25, **QUICK)
 @given(data=st.data())
 def test_rows_and_requests_say_the_same(signal, data):
     payload = data.draw(requests(signal)).SerializeToString()
@@ -64,7 +67,7 @@ def test_rows_and_requests_say_the_same(signal, data):
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(max_examples=25, **QUICK)
+@settings(max_examples=15, **QUICK)
 @given(data=st.data())
 def test_json_says_the_same_as_protobuf(signal, data):
     payload = data.draw(requests(signal)).SerializeToString()
@@ -73,7 +76,22 @@ def test_json_says_the_same_as_protobuf(signal, data):
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@settings(max_examples=8, **QUICK)
+@settings(max_examples=15, **QUICK)
+@given(data=st.data())
+def test_json_is_read_as_protobuf_reads_it_but_for_the_ids(signal, data):
+    request = data.draw(requests(signal))
+    text = json_format.MessageToJson(request)  # ids in base64, 64-bit integers as text, enumerations as names
+    hexadecimal = re.sub(r'("(?:trace|span|parentSpan)Id": ")([^"]*)"', as_hex, text)
+    found = REQUESTS[signal].FromString(json_to_protobuf(signal, hexadecimal.encode()))
+    assert canonical(found) == canonical(request)
+
+
+def as_hex(found):
+    return f'{found[1]}{base64.b64decode(found[2]).hex()}"'
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@settings(max_examples=5, **QUICK)
 @given(data=st.data())
 def test_many_payloads_give_the_rows_of_each(signal, data):
     payloads = [each.SerializeToString() for each in data.draw(st.lists(requests(signal), max_size=3))]

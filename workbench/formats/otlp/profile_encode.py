@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from workbench.formats.otlp.encode import RESOURCE, SCOPE, Row, fill_resource, fill_scope, key_of
 from workbench.formats.otlp.profile_tables import Tables, unsigned
-from workbench.formats.otlp.profiles import UNITS_KEY
+from workbench.formats.otlp.profiles import OLDER_FORMAT, UNITS_KEY
 from workbench.formats.otlp.requests import REQUESTS
 from workbench.formats.profile_trie import EMPTY_STACK
 
@@ -109,7 +109,7 @@ def _profile(profile: Any, row: Row, samples: list[Row], tables: Tables, stacks:
     profile.period_type.type_strindex = tables.string(row["period_type"])
     profile.period_type.unit_strindex = tables.string(row["period_unit"])
     profile.dropped_attributes_count = row["dropped_attributes"] or 0
-    if not (row["original_payload_format"] or "").startswith("otlp-profiles-"):  # then it is the request itself
+    if not (row["original_payload_format"] or "").startswith(OLDER_FORMAT):
         profile.original_payload_format = row["original_payload_format"] or ""
         profile.original_payload = row["original_payload"] or b""
     own = [((key, text), letter) for (key, text), letter in attributes if key != UNITS_KEY]

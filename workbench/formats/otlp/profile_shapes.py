@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.profiles.v1development import profiles_service_pb2
 from opentelemetry.proto.profiles.v1development import profiles_pb2
 
@@ -54,17 +54,20 @@ def current(payload: bytes) -> tuple[Any, str, bool]:
     Raises:
         BadInput: it does not parse, is older than 1.8, or has samples and no dictionary.
     """
-    request = parsed("profiles", payload)
-    samples = any(profile.samples for profile in profiles_of(request))
-    if not samples:
-        return request, CURRENT, _resolve(request)
-    shape = wire_shape(payload)
+    try:
+        request = parsed("profiles", payload)
+    except BadInput:  # the numbers of an older version may not even parse
+        request, shape = None, wire_shape(payload)
+        if shape == CURRENT:
+            raise
+    else:
+        if not any(profile.samples for profile in profiles_of(request)):
+            return request, CURRENT, _resolve(request)
+        shape = wire_shape(payload)
+    if shape != CURRENT:
+        request = _renumbered(shape, payload)
     if not request.HasField("dictionary"):
         raise BadInput("a profiles request with samples and without a dictionary", f"{len(payload)} bytes", _REMEDY)
-    if shape != CURRENT:
-        old = _old_request(shape).FromString(payload)
-        request = type(request)()
-        _copy(old, request)
     changed = _resolve(request)
     return request, shape, changed or shape != CURRENT
 
@@ -126,8 +129,18 @@ def _sample_shape(sample: memoryview, attributes: int) -> str:
     return "1.9" if second and (5 not in seen or impossible) else ""
 
 
+def _renumbered(shape: str, payload: bytes) -> Any:
+    try:
+        old = old_request(shape).FromString(payload)
+    except DecodeError as error:
+        raise BadInput(f"not OTLP profiles of version {shape}: {error}", f"{len(payload)} bytes", _REMEDY) from error
+    request = profiles_service_pb2.ExportProfilesServiceRequest()
+    copy_by_name(old, request)
+    return request
+
+
 @functools.cache
-def _old_request(shape: str) -> Any:
+def old_request(shape: str) -> Any:
     """A message class with the numbers of an older version: today's descriptors, renumbered, in a pool of their own."""
     pool = descriptor_pool.DescriptorPool()
     for module in (profiles_pb2, profiles_service_pb2):
@@ -152,7 +165,7 @@ def _add(pool: descriptor_pool.DescriptorPool, file: Any) -> None:
     pool.AddSerializedFile(file.serialized_pb)
 
 
-def _copy(old: Message, new: Any) -> None:
+def copy_by_name(old: Message, new: Any) -> None:
     """Field by field, by name."""
     for field, value in old.ListFields():
         if field.message_type is None:
@@ -162,10 +175,10 @@ def _copy(old: Message, new: Any) -> None:
                 setattr(new, field.name, value)
         elif field.is_repeated:
             for each in value:
-                _copy(each, getattr(new, field.name).add())
+                copy_by_name(each, getattr(new, field.name).add())
         else:
             getattr(new, field.name).SetInParent()
-            _copy(value, getattr(new, field.name))
+            copy_by_name(value, getattr(new, field.name))
 
 
 def _resolve(request: Any) -> bool:

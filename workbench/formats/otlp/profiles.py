@@ -46,6 +46,7 @@ SAMPLE_PROMOTED: dict[str, tuple[str, ...]] = {
 }
 OF_RESOURCE = ("service_name", "service_version", "service_instance_id", "host_name", "host_id")
 UNITS_KEY = "workbench.attribute_units"  # attribute of a profile: units of attributes by key, where there are any
+OLDER_FORMAT = "otlp-profiles-"  # and the version: `original_payload` is the request in an older shape
 NAMES = ("profile_frames", "profile_nodes", "profiles", "profile_samples")
 Columns = dict[str, Any]
 
@@ -180,14 +181,16 @@ def _with_units(
 
 
 def _originals(profile: pa.Array, payload: np.ndarray, originals: list[bytes], shapes: list[str]) -> tuple[Any, Any]:
-    """What the sender attached; of an older shape, the request itself with the first of its profiles."""
+    """What the sender attached; of an older shape, the request itself with a profile that has no such thing."""
     formats, contents = profile.field("original_payload_format"), profile.field("original_payload")
     if all(shape == CURRENT for shape in shapes):
         return formats, contents
     names, payloads = formats.to_pylist(), contents.to_pylist()
-    for of, first in enumerate(np.searchsorted(payload, np.arange(len(originals))).tolist()):
-        if shapes[of] != CURRENT and first < len(payload) and payload[first] == of and not payloads[first]:
-            names[first], payloads[first] = f"otlp-profiles-{shapes[of]}", originals[of]
+    attached = set()
+    for row, of in enumerate(payload.tolist()):
+        if shapes[of] != CURRENT and of not in attached and not payloads[row]:
+            names[row], payloads[row] = f"{OLDER_FORMAT}{shapes[of]}", originals[of]
+            attached.add(of)
     return pa.array(names, pa.string()), pa.array(payloads, pa.binary())
 
 
