@@ -48,7 +48,7 @@ def picture(nodes: Sequence[Row], edges: Sequence[Row], *, seconds: float | None
     position = {row["id"]: index for index, row in enumerate(nodes)}
     ends = [(position[row["source"]], position[row["target"]]) for row in edges]
     calls = [float(row["calls"] or 1) for row in edges]
-    gap = (96.0, 170.0) if len(edges) <= 80 else (64.0, 150.0)  # a small map has room for a label at each edge
+    gap = (108.0, 170.0) if len(edges) <= 80 else (64.0, 150.0)  # a small map has room for a label at each edge
     layout = layered_layout([(width, BOX_HEIGHT)] * len(nodes), ends, calls=calls, column_gap=gap)
     widths = _Widths([row["calls"] for row in edges])
     drawn_nodes = [_node(row, layout, index, seconds) for index, row in enumerate(nodes)]
@@ -126,7 +126,7 @@ def _route(nodes: list[Row], edges: list[Row], layout: Layout, width: float) -> 
     boxes: list[Rectangle] = [
         (row["x"] - 4, row["y"] - 4, row["x"] + width + 4, row["y"] + BOX_HEIGHT + 4) for row in nodes
     ]
-    sizes = [(text_width(label(edge), LABEL_SIZE) + 8, LABEL_SIZE + 3) for edge in edges]
+    sizes = [(text_width(label(edge), LABEL_SIZE, bold=edge["errors"] > 1) + 6, 14.5) for edge in edges]
     order = sorted(range(len(edges)), key=lambda index: (-edges[index]["errors"], -edges[index]["width"], index))
     placed = label_places([routes[index] for index in order], [sizes[index] for index in order], boxes)
     for index, place in zip(order, placed, strict=True):

@@ -55,7 +55,10 @@ class Scene {
   }
 
   drawLabel(edge) {
-    return svg("text", { class: `wb-label wb-e${edge.errors} wb-l${edge.latency}${edge.errors > 1 ? " wb-loud" : ""}` }, edgeLabel(edge));
+    const text = edgeLabel(edge), loud = edge.errors > 1;
+    const width = text ? this.ruler.width(text, 11.5, loud ? 600 : 400) + 6 : 0;
+    return svg("g", { class: `wb-label wb-e${edge.errors} wb-l${edge.latency}${loud ? " wb-loud" : ""}` },
+      svg("rect", { x: -width / 2, y: -7, width, height: 14, rx: 3 }), svg("text", { y: 4 }, text));
   }
 
   /** Put everything where the whole map has it, or where `focus` ({nodes, edges, width, height}) wants it. */
@@ -80,8 +83,7 @@ class Scene {
       group.setAttribute("transform", `translate(${shift[0]} ${shift[1]})`);
       for (const part of group.children) part.setAttribute("d", part.classList.contains("wb-head") ? route.head : route.line);
       const at = (focus ? route.label : edge.label) ?? route.middle;
-      label.setAttribute("x", at[0] + shift[0]);
-      label.setAttribute("y", at[1] + shift[1] + 3.5);
+      label.setAttribute("transform", `translate(${at[0] + shift[0]} ${at[1] + shift[1]})`);
       label.classList.toggle("wb-crowded", !(focus ? route.label : edge.label));
     });
   }

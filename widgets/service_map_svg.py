@@ -11,7 +11,7 @@ from widgets.text_width import fitted, text_width
 Row = dict[str, Any]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"
 LEGEND_HEIGHT = 34.0
-LEGEND_WIDTH = 620.0  # px that the legend needs
+LEGEND_WIDTH = 780.0  # px that the legend needs
 EMPTY = "No calls in this window."
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -64,9 +64,10 @@ def _edge_label(edge: Row, colours: dict[str, str], colour_by: str) -> str:
         if edge["errors"] > 1
         else f'fill="{colours["soft"]}"'
     )
-    halo = f'paint-order="stroke" stroke="{colours["ground"]}" stroke-width="6" stroke-linejoin="round"'
-    place = f'x="{x:g}" y="{y + 3.5:g}" font-size="{LABEL_SIZE:g}" text-anchor="middle"'
-    return f"<text {place} {strong} {halo}>{_text(text)}</text>"
+    width = text_width(text, LABEL_SIZE, bold=edge["errors"] > 1) + 6
+    ground = f'<rect x="{x - width / 2:.1f}" y="{y - 7:g}" width="{width:.1f}" height="14" fill="{colours["ground"]}"/>'
+    place = f'x="{x:g}" y="{y + 4:g}" font-size="{LABEL_SIZE:g}" text-anchor="middle"'
+    return f"{ground}<text {place} {strong}>{_text(text)}</text>"
 
 
 def _node(node: Row, picture: Row, colours: dict[str, str], colour_by: str) -> str:
@@ -117,6 +118,13 @@ def _legend(picture: Row, colours: dict[str, str], colour_by: str) -> str:
         parts.append(f'<path d="M{x:.1f} {y:g}h20" stroke="{colours["outline"]}" stroke-width="{thick:g}"/>')
         x += 24
         write(name, 10)
+    if any(edge["asynchronous"] for edge in picture["edges"]):
+        x += 8
+        dashes = f'stroke="{colours["outline"]}" stroke-width="2" stroke-dasharray="7 5"'
+        parts.append(f'<path d="M{x:.1f} {y:g}h24" {dashes}/>')
+        x += 29
+        write("asynchronous", 18)
+    write(f"boxes: calls{' per second' if picture['legend']['rate'] else ''} \u00b7 errors \u00b7 p95", 0)
     return "".join(parts)
 
 
