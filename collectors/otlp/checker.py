@@ -52,6 +52,8 @@ class Checker:
             except BaseException:  # the caller went away: the answer must not become that of the next one
                 await self.close()
                 raise
+            if verdict == TOO_LARGE:
+                await self.close()  # whatever memory it still holds goes with it
         if verdict == MALFORMED:
             raise BadInput(rest.decode(), f"{len(payload)} bytes", "send an OTLP Export*ServiceRequest")
         if verdict == TOO_LARGE:

@@ -12,20 +12,25 @@ PR_SET_PDEATHSIG = 1
 # Batches of the same size come and go: memory that is kept, in huge pages, saves the decoding process a sixth of its
 # CPU time, which were page faults. Read by glibc and Arrow at their start; what the user has set wins.
 MEMORY = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=536870912",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
+    ":glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=536870912",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 
 async def started(module: str, *arguments: str, pipes: bool = False) -> asyncio.subprocess.Process:
-    """A Python process that runs `module`. Await it from the main thread: the child ends with the thread."""
+    """A Python process that runs `module`. Await it from the main thread: the child ends with the thread.
+
+    One that is talked to through pipes gives its memory back after each answer.
+    """
     # -P: the current directory is the user's, a folder of his must not shadow a package of ours.
     command = [sys.executable, "-P", "-m", module, str(os.getpid()), *arguments]
     stdin, stdout = (subprocess.PIPE, subprocess.PIPE) if pipes else (subprocess.DEVNULL, None)
+    environment = {**os.environ} if pipes else {**MEMORY, **os.environ}
     # A session of its own: Ctrl-C reaches the receiver, which tells the others when to end.
     return await asyncio.create_subprocess_exec(
-        *command, stdin=stdin, stdout=stdout, env={**MEMORY, **os.environ}, start_new_session=True
+        *command, stdin=stdin, stdout=stdout, env=environment, start_new_session=True
     )
 
 

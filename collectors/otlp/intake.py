@@ -76,7 +76,7 @@ class Intake:
             raise self.refusal(signal, transport, "malformed", error.what) from error
         except TooMuchInIt as error:
             raise self.refusal(signal, transport, "too_large", f"{error}; send smaller batches") from error
-        except WalRefused as error:
+        except (WalRefused, OSError) as error:  # the latter: no process can be started to check it
             raise self.refusal(signal, transport, "busy", str(error)) from error
         self.received[signal, transport] += items
 
