@@ -54,7 +54,7 @@ PLANS = {
                 server inventory GET /stock
                   internal inventory lock
                     client inventory SELECT stock db_system_name=postgresql db_namespace=stock server_address=pg-3
-    """,  # noqa: E501 - one span a line
+    """,
     0.1: """
         server frontend POST /checkout
           client frontend POST server_address=checkout server_port=8080
@@ -67,7 +67,7 @@ PLANS = {
               producer checkout orders publish messaging_system=kafka messaging_destination_name=orders
                 consumer shipping orders process messaging_system=kafka messaging_destination_name=orders
                 consumer mailer orders process messaging_system=kafka messaging_destination_name=orders
-    """,  # noqa: E501 - one span a line
+    """,
 }
 HEX = np.frombuffer(b"".join(b"%02x" % byte for byte in range(256)), "<u2")
 KEYS = ["http.request.method", "user.id", "net.peer.port", "thread.id", "app.feature", "app.version", "code.function"]

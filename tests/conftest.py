@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
 
 from tests.literals import T0
+from workbench.cli import main
 from workbench.lake import Lake, Window, Writer
 
 pytest_plugins = ["tests.browser"]
@@ -58,3 +61,29 @@ def window_of(lake_of: Callable[..., Path]) -> Callable[..., Window]:
         return lake.window(None if start is None else T0 + start, None if end is None else T0 + end)
 
     return opened
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Done]:
+    """Runs the real `workbench ...` in this process, where a process of its own would cost a second."""
+
+    def run(*words: str | Path) -> Done:
+        monkeypatch.setattr(sys, "argv", ["workbench", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        try:
+            main()
+            status = 0
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return Done(status, *capsys.readouterr())
+
+    return run

@@ -1,6 +1,7 @@
 """One frame on standard output: a table for people, JSON or CSV for programs."""
 
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,20 @@ def show(frame: "pl.DataFrame", form: Format, *, title: str | None = None) -> No
 
 
 def document(answer: Any) -> None:
-    """One JSON document; times as RFC 3339, bytes as hex."""
-    json.dump(answer, sys.stdout, default=_text, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    """One JSON document; times as RFC 3339, bytes as hex, and null for infinity and what is not a number."""
+    try:
+        text = json.dumps(answer, default=_text, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(answer), default=_text, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(f"{text}\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:
@@ -53,17 +65,26 @@ def _table(frame: "pl.DataFrame", title: str | None) -> None:
 
     console = Console()
     if frame.is_empty():
-        console.print(f"{title}: no rows" if title else "no rows")
+        console.print(Text(f"{title}: no rows" if title else "no rows"))
         return
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(
+        title=None if title is None else Text(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
     for name, kind in frame.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
-        table.add_row(*(Text(_cell(value)) for value in row))  # Text: telemetry is no markup
+        table.add_row(*(Text(_printable(_cell(value))) for value in row))  # Text: telemetry is no markup
     if not sys.stdout.isatty():  # a pipe has no width: never fold there
         widest = console.measure(table, options=console.options.update(width=100_000)).maximum
         console = Console(width=max(80, widest))
     console.print(table)
+
+
+def _printable(text: str) -> str:
+    """Control characters spelled out: what a service calls itself must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else repr(each)[1:-1] for each in text)
 
 
 def _cell(value: Any) -> str:

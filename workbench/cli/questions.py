@@ -24,7 +24,10 @@ def services(
     end: ToOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Which services are there, how busy, how slow, how faulty?"""
+    """Which services are there, how busy, how slow, how faulty?
+
+    Example: workbench services --last 1h
+    """
     import workbench as wb
 
     show(wb.services(window_of(lake, last, start, end)), form)
@@ -38,7 +41,10 @@ def operations(
     end: ToOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """What does a service do, and what does it cost?"""
+    """What does a service do, and what does it cost? One line per span name, kind and route, dearest first.
+
+    Example: workbench operations checkout --last 1h --format csv
+    """
     import workbench as wb
 
     show(wb.operations(window_of(lake, last, start, end), service=service), form)
@@ -54,7 +60,10 @@ def red(
     end: ToOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Rate, errors and duration over time."""
+    """Rate, errors and duration over time: one line per service, or operation, and time bucket.
+
+    Example: workbench red --service checkout --by operation --step 1m --last 6h
+    """
     import workbench as wb
 
     show(wb.red(window_of(lake, last, start, end), service=service, by=by, step=step), form)
@@ -67,7 +76,10 @@ def service_map(
     end: ToOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Who calls whom, how often, how slowly, with how many errors?"""
+    """Who calls whom, how often, how slowly, with how many errors? JSON has nodes and edges, CSV only the edges.
+
+    Example: workbench service-map --last 1h --format json
+    """
     import workbench as wb
 
     topology = wb.service_map(window_of(lake, last, start, end))
@@ -88,5 +100,8 @@ def sql(
     end: ToOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """Ask in SQL (DuckDB's dialect); the tables hold only the window."""
+    """Ask in SQL (DuckDB's dialect); the tables hold only the window.
+
+    Example: workbench sql "describe spans"
+    """
     show(window_of(lake, last, start, end).sql(query), form)

@@ -26,14 +26,19 @@ def group() -> None:
 
 @app.command("show")
 def show_trace(
-    trace_id: Annotated[str, typer.Argument(help="32 hexadecimal digits.", metavar="TRACE_ID")],
+    trace_id: Annotated[
+        str, typer.Argument(help="Its hexadecimal digits, or enough of the first.", metavar="TRACE_ID")
+    ],
     lake: LakeOption = DEFAULT_LAKE,
     last: LastOption = None,
     start: FromOption = None,
     end: ToOption = None,
     form: FormatOption = Format.table,
 ) -> None:
-    """All spans of one trace, in the order of the call tree."""
+    """All spans of one trace, in the order of the call tree.
+
+    Example: workbench traces show 4bf92f3577b34da6a3ce929d0e0e4736
+    """
     import workbench as wb
 
     spans = wb.trace(window_of(lake, last, start, end), trace_id)
