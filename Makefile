@@ -31,7 +31,7 @@ bench: $(INSTALLED) ## all benchmarks; rewrites the tables in benchmarks/README.
 	$(BIN)/python -m benchmarks
 
 interop: $(INSTALLED) ## Node's exporters and a real OpenTelemetry Collector in front of the receiver
-	$(BIN)/python benchmarks/interop.py
+	$(BIN)/python -m benchmarks.interop
 
 constraints: $(INSTALLED) ## write constraints.txt from what is installed
 	$(BIN)/python scripts/write_constraints.py
