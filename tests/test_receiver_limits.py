@@ -1,6 +1,7 @@
 """When the lake takes nothing: acknowledged requests wait, new ones are refused for a while, and all recovers."""
 
 import grpc
+import psutil
 import pytest
 from google.rpc import error_details_pb2
 
@@ -66,6 +67,22 @@ def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits
     assert "the lake has schema 999" in running.log.read_text()
     assert "1 segments wait in" in running.log.read_text()
     entry.write_text(text)
+    with receiver(lake, "--metrics-every", "never") as again:
+        again.stop()
+    assert services_in(lake) == {"a": 1}
+
+
+def test_asked_twice_it_ends_without_waiting_for_the_lake_and_nothing_is_lost(tmp_path):
+    lake = tmp_path / "lake"
+    with receiver(lake, "--metrics-every", "never") as running:
+        (worker,) = psutil.Process(running.process.pid).children()
+        worker.suspend()  # as if the lake's disk hung
+        assert post(running.http, "traces", payload("traces", "a")).status == 200
+        running.process.terminate()
+        wait_until(lambda: "stopping" in running.log.read_text())
+        running.process.terminate()
+        assert running.process.wait(30) == 1
+        worker.kill()
     with receiver(lake, "--metrics-every", "never") as again:
         again.stop()
     assert services_in(lake) == {"a": 1}

@@ -78,13 +78,14 @@ class _Receiver:
         self.intake = Intake(wal)
         self.health = Health(self.intake)
         self.stopping = asyncio.Event()
+        self.hurried = asyncio.Event()  # asked twice: end without waiting for the lake
         self.sealed = asyncio.Event()  # nothing comes behind what the log holds now
         self.worker: asyncio.subprocess.Process | None = None
 
     async def run(self, listening: Callable[[str, str], None] | None) -> int:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, self.stopping.set)
+            loop.add_signal_handler(each, self._asked_to_stop)
         servers = Servers(self.options, self.intake, self.health)
         try:
             await servers.start()
@@ -103,6 +104,11 @@ class _Receiver:
         await asyncio.gather(*beside, return_exceptions=True)
         await self.intake.checker.close()
         return await self._drain(worker)
+
+    def _asked_to_stop(self) -> None:
+        if self.stopping.is_set():
+            self.hurried.set()
+        self.stopping.set()
 
     def _announce(self, http: str, grpc: str, listening: Callable[[str, str], None] | None) -> None:
         log.info("OTLP/HTTP on %s, OTLP/gRPC on %s, lake %s, log %s", http, grpc, self.uri, self.directory)
@@ -126,9 +132,11 @@ class _Receiver:
         self.sealed.set()
         if self.worker is not None and self.worker.returncode is None:
             self.worker.terminate()
-        await asyncio.wait([worker], timeout=DRAIN_SECONDS)
+        hurried = asyncio.create_task(self.hurried.wait())
+        await asyncio.wait([worker, hurried], timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
         if not worker.done():
-            log.error("the decoding process did not end within %s s", DRAIN_SECONDS)
+            log.error("the decoding process has not ended%s", "" if self.hurried.is_set() else f" in {DRAIN_SECONDS} s")
             worker.cancel()
         left = segments.sealed(self.directory)
         if not left:
