@@ -54,14 +54,14 @@ def _rate(server: Receiver, files: list[Path], signal: str, over: str, requests:
     sent = server.load(files, signal, over=over, requests=requests)["acknowledged"]
     wall = server.drained(signal, warm + sent) - began
     used = {role: seconds - before.get(role, 0) for role, seconds in server.cpu().items()}
-    _check(server.lake, signal, warm + sent)
+    check(server.lake, signal, warm + sent)
     size = sum(file.stat().st_size for file in (server.lake / TABLES[signal]).glob("day=*/*.parquet"))
     parts = ", ".join(f"{role} {1e6 * seconds / sent:.2f} µs" for role, seconds in used.items())
     note = f"{sent:,} rows; {parts} per row; {sent / wall:,.0f} rows/s by the clock; {size / (warm + sent):.0f} B/row"
     return sent / sum(used.values()), note
 
 
-def _check(lake: Path, signal: str, rows: int) -> None:
+def check(lake: Path, signal: str, rows: int) -> None:
     """What was acknowledged is there, readable, and looks as it was sent."""
     window = wb.open(lake).window(0, time.time_ns() + 10**12)
     table = TABLES[signal]

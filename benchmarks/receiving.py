@@ -54,15 +54,21 @@ class Receiver:
             raise RuntimeError(f"{rows} rows were acknowledged and {found} are in the lake")
         return time.monotonic()
 
-    def cpu(self) -> dict[str, float]:
-        """CPU seconds by role (`receiver`, `worker`, `checker`) of all our processes but compaction."""
-        found = {"receiver": machine.cpu_seconds(self.process.pid)}
+    def roles(self) -> list[tuple[int, str]]:
+        """All our processes: id and role (`receiver`, `worker`, `checker`, `maintenance`)."""
+        found = [(self.process.pid, "receiver")]
         for pid in machine.family(self.process.pid)[1:]:
-            command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            role = next((word.rpartition(".")[2] for word in command if word.startswith("collectors.otlp.")), "other")
-            if role != "maintenance":
-                found[role] = found.get(role, 0) + machine.cpu_seconds(pid)
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            except OSError:
+                continue  # ended meanwhile
+            module = next((word for word in command if word.startswith("collectors.otlp.")), "other")
+            found.append((pid, module.rpartition(".")[2]))
         return found
+
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds by role of all our processes but compaction."""
+        return {role: machine.cpu_seconds(pid) for pid, role in self.roles() if role != "maintenance"}
 
     def load(self, files: list[Path], signal_name: str, *, over: str = "http", **options: Any) -> dict[str, Any]:
         """Run the client to its end and give what it tells."""
