@@ -195,9 +195,9 @@ def _point(point: Any, kind: str, chance: random.Random, now_ns: int) -> None:
     point.time_unix_nano, point.start_time_unix_nano = now_ns, now_ns - 3600 * 10**9
     put(
         point.attributes,
-        http__request__method=chance.choice(("GET", "POST", "PUT")),
         http__route=chance.choice(ROUTES),
         http__response__status_code=chance.choice((200, 201, 404, 500)),
+        network__peer__address=f"10.5.0.{chance.randrange(32)}",
     )
     if kind == "sum":
         point.as_int = chance.randrange(10**6)
