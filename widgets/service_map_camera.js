@@ -2,8 +2,9 @@
 // as a notebook's reader expects; a note then says how to zoom. The overview shows where one is.
 
 const ZOOM = { least: 0.04, most: 2.5, step: 1.35, fitMost: 1.1 };
-const FAR = 0.58; // below, boxes show large names instead of figures
-const NEAR = [0.72, 1.15]; // above, edges show their labels: loud ones, and in large maps later all
+// What is written in the map depends on the scale. Below FAR: names alone, as large as boxes allow; below NEAR: name, calls
+// and errors in large letters; above: all figures, and edges' labels; in large maps those of quiet edges come last.
+const [FAR, NEAR, NEAREST] = [0.4, 0.72, 1.15];
 
 class Camera {
   /** `canvas` lies in `viewport`, and that in `stage`. */
@@ -105,8 +106,9 @@ class Camera {
     // A transform of the whole picture: one inside of it would lay out every text anew at each step of a zoom.
     this.canvas.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.k})`;
     this.canvas.classList.toggle("wb-far", this.k < FAR);
-    this.canvas.classList.toggle("wb-near", this.k >= NEAR[0]);
-    this.canvas.classList.toggle("wb-nearest", this.k >= (this.scene.crowded() ? NEAR[1] : NEAR[0]));
+    this.canvas.classList.toggle("wb-middle", this.k >= FAR && this.k < NEAR);
+    this.canvas.classList.toggle("wb-near", this.k >= NEAR);
+    this.canvas.classList.toggle("wb-nearest", this.k >= (this.scene.crowded() ? NEAREST : NEAR));
     const all = this.k <= this.fittingScale() * 1.05;
     this.overview.classList.toggle("wb-hidden", all);
     const frame = { x: -this.x / this.k, y: -this.y / this.k, width: width / this.k, height: height / this.k };

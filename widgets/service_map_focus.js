@@ -65,9 +65,10 @@ function routes(picture, places) {
     const step = Math.min(8, (boxHeight - 14) / Math.max(1, members.length - 1));
     members.forEach(({ index, end, x, y }, place) => ports.set(`${index} ${end}`, [x, y + step * (place - (members.length - 1) / 2)]));
   }
+  const busy = new Map();
   const found = new Map(kept.map(({ edge, index }) => {
     if (edge.ends[0] === edge.ends[1]) return [index, null]; // drawn as in the whole map, moved with its box
-    return [index, curve(ports.get(`${index} 0`), ports.get(`${index} 1`), edge.width)];
+    return [index, drawn(detour(picture, places, busy, ports.get(`${index} 0`), ports.get(`${index} 1`)), edge.width)];
   }));
   placeLabels(picture, places, found);
   return found;
@@ -93,20 +94,40 @@ function placeLabels(picture, places, found) {
   }
 }
 
-function curve([x0, y0], [x1, y1], width) {
-  const beside = Math.abs(x0 - x1) < 1;
-  const inwards = beside || x1 < x0 ? -1 : 1;
-  const length = 6 + width, half = 2.6 + 0.8 * width;
-  const end = x1 - inwards * (length - 1), back = x1 - inwards * length;
-  const bend = beside ? x0 + FOCUS_BULGE : (x0 + end) / 2;
+/** Through every column between two boxes by the gap nearest to the straight way; edges in one gap lie side by side. */
+function detour(picture, places, busy, start, end) {
+  const [boxWidth, boxHeight] = picture.box;
+  const rightwards = start[0] < end[0];
+  const inside = (x) => x > Math.min(start[0], end[0]) && x + boxWidth < Math.max(start[0], end[0]);
+  const columns = [...new Set([...places.values()].map(([x]) => x))].filter(inside).sort((a, b) => (rightwards ? a - b : b - a));
+  const points = columns.flatMap((x) => {
+    const tops = [...places.values()].filter((place) => place[0] === x).map((place) => place[1]).sort((a, b) => a - b);
+    const gaps = [tops[0] - FOCUS_GAP.row / 2, ...tops.map((top) => top + boxHeight + FOCUS_GAP.row / 2)];
+    const straight = start[1] + ((end[1] - start[1]) * (x + boxWidth / 2 - start[0])) / (end[0] - start[0]);
+    const gap = gaps.reduce((best, y) => (Math.abs(y - straight) < Math.abs(best - straight) ? y : best));
+    const order = busy.get(`${x} ${gap}`) ?? 0;
+    busy.set(`${x} ${gap}`, order + 1);
+    const y = gap + [0, 5, -5][order % 3];
+    return rightwards ? [[x, y], [x + boxWidth, y]] : [[x + boxWidth, y], [x, y]];
+  });
+  return [start, ...points, end];
+}
+
+/** Curves and straight pieces in turn, as the whole map's routes are; labels lie on the first curve. */
+function drawn(points, width) {
+  const [x1, y1] = points.at(-1);
+  const beside = Math.abs(points[0][0] - x1) < 1;
+  const inwards = beside || x1 < points.at(-2)[0] ? -1 : 1;
+  const length = 6 + width, half = 2.6 + 0.8 * width, back = x1 - inwards * length;
+  const all = [...points.slice(0, -1), [x1 - inwards * (length - 1), y1]];
+  const bend = (a, b) => (beside ? a[0] + FOCUS_BULGE : (a[0] + b[0]) / 2);
+  const pieces = all.slice(1).map((to, index) => {
+    const from = all[index], middle = bend(from, to);
+    return index % 2 ? `L${to[0]} ${to[1]}` : `C${middle} ${from[1]} ${middle} ${to[1]} ${to[0]} ${to[1]}`;
+  });
   const at = (t) => {
     const [a, b, c, d] = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3];
-    return [a * x0 + (b + c) * bend + d * end, (a + b) * y0 + (c + d) * y1];
+    return [a * all[0][0] + (b + c) * bend(all[0], all[1]) + d * all[1][0], (a + b) * all[0][1] + (c + d) * all[1][1]];
   };
-  return {
-    line: `M${x0} ${y0}C${bend} ${y0} ${bend} ${y1} ${end} ${y1}`,
-    head: `M${x1} ${y1}L${back} ${y1 - half}V${y1 + half}Z`,
-    middle: at(0.5),
-    at,
-  };
+  return { line: `M${all[0][0]} ${all[0][1]}${pieces.join("")}`, head: `M${x1} ${y1}L${back} ${y1 - half}V${y1 + half}Z`, middle: at(0.5), at };
 }

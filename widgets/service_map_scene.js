@@ -38,6 +38,10 @@ class Scene {
     const [calls, errors, p95] = node.short;
     const words = calls === undefined ? ["not called"] : [`${calls} · `, svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${errors}` : errors), ` · ${p95}`];
     const figures = svg("text", { class: "wb-figures", x: 11, y: 42 + lower / 2 }, ...words);
+    const middle = svg("text", { class: "wb-middle-name", x: width / 2, y: 25 + 1.4 * lower }, this.ruler.fit(node.name, 19, width - 16, 600));
+    const short = calls === undefined ? "not called" : `${calls} · `;
+    const sum = svg("text", { class: "wb-middle-figures", x: width / 2, y: 45 + lower }, short,
+      calls === undefined ? null : svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${errors}` : errors));
     const far = this.ruler.lines(node.name, 22, width - 16, 600);
     const overview = far.map((line, row) => svg("text", { class: "wb-overview", x: width / 2, y: height / 2 + lower / 2 + (row - (far.length - 1) / 2) * 22 + 8 }, line));
     const spoken = [node.name, kindOf(node), ...figureList(node).map((pair) => pair.join(" "))];
@@ -45,7 +49,7 @@ class Scene {
       svg("path", { class: "wb-ring", d: shape.outline }), svg("path", { class: "wb-box", d: shape.outline }),
       shape.inside ? svg("path", { class: "wb-inside", d: shape.inside }) : null,
       shape.icon ? svg("path", { class: "wb-icon", d: shape.icon, transform: `translate(11 ${10 + lower})` }) : null,
-      name, figures, ...overview);
+      name, figures, middle, sum, ...overview);
   }
 
   drawEdge(edge, index) {
@@ -58,7 +62,7 @@ class Scene {
     const text = edgeLabel(edge), loud = edge.errors > 1;
     const width = text ? this.ruler.width(text, 11.5, loud ? 600 : 400) + 6 : 0;
     return svg("g", { class: `wb-label wb-e${edge.errors} wb-l${edge.latency}${loud ? " wb-loud" : ""}` },
-      svg("rect", { x: -width / 2, y: -7, width, height: 14, rx: 3 }), svg("text", { y: 4 }, text));
+      svg("rect", { x: -width / 2, y: -7, width, height: 14, rx: 3 }), svg("text", { y: 4 }, text), loud ? svg("text", { class: "wb-mark", y: 6 }, `▲ ${edge.short[1]}`) : null);
   }
 
   /** Put everything where the whole map has it, or where `focus` ({nodes, edges, width, height}) wants it. */
