@@ -64,9 +64,14 @@ def _n_plus_one(window: Window, begins: int, ends: int) -> bool:
 
 
 def _timeouts(window: Window, begins: int, ends: int) -> bool:
-    condition = "service_name = 'storefront' and kind = 'client' and error_type is not null and duration_ns > 900000000"
-    during, otherwise = _inside_and_outside(window, begins, ends, "count(*)", condition)
-    return during > 2 and otherwise == 0
+    asked = window.sql(
+        "select asked.start_time_unix_nano, asked.end_time_unix_nano, asked.error_type is not null as failed "
+        "from spans as asked join spans as served on served.parent_span_id = asked.span_id "
+        "where asked.service_name = 'storefront' and served.service_name = 'recommendations'"
+    ).rows()
+    during = [failed for start, _, failed in asked if begins <= start < ends - SECOND / 10]
+    otherwise = [failed for start, end, failed in asked if end < begins or start >= ends]
+    return sum(during) > 0.8 * len(during) > 2 and sum(otherwise) < 0.3 * len(otherwise)
 
 
 def _memory_growth(window: Window, begins: int, ends: int) -> bool:

@@ -3,18 +3,26 @@
 import json
 import re
 import struct
+from pathlib import Path
 
 import pytest
 from backports import zstd
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import workbench as wb
+from collectors.files.importer import import_files
 from tests.conftest import ROOT
 from tests.shop_truth import FAULTS, SERVICES, edges_on_map, fault_shows, true_edges
-from workbench.formats.otlp import decode
-from workbench.lake import Writer
 
 RECORDING = ROOT / "datasets" / "recordings" / "shop"
-SIGNALS = ("traces", "logs", "metrics")
+REQUESTS = {
+    "traces": ExportTraceServiceRequest,
+    "logs": ExportLogsServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+}
+SIGNALS = tuple(REQUESTS)
 TRUTH = json.loads((RECORDING / "truth.json").read_text())
 
 
@@ -35,12 +43,17 @@ def requests(signal: str) -> list[bytes]:
 @pytest.fixture(scope="module")
 def window(tmp_path_factory):
     lake = tmp_path_factory.mktemp("recording") / "lake"
-    writer = Writer(lake)
-    for sequence, signal in enumerate(SIGNALS):
-        decoded = decode(signal, requests(signal), TRUTH["to_unix_nano"])
-        assert not decoded.refused
-        writer.append(decoded.tables, app_id="recording", sequence=sequence)
+    states = {Path(each.path).name: each.state for each in import_files([RECORDING], lake)}
+    assert {states.pop(f"{signal}.otlp.zst") for signal in SIGNALS} == {"imported"}
+    assert set(states.values()) == {"skipped"}
     return wb.open(lake).whole()
+
+
+def test_it_is_framed_as_documented_and_every_frame_is_an_export_request():
+    for signal, request in REQUESTS.items():
+        frames = requests(signal)
+        assert len(frames) > 100
+        assert all(len(request.FromString(frame).ListFields()) == 1 for frame in frames)
 
 
 def test_it_is_small():

@@ -32,7 +32,7 @@ def ran(tmp_path_factory) -> Ran:
     truth = directory / "truth.json"
     with receiver(directory / "lake") as running:
         command = [sys.executable, str(SHOP), "--endpoint", f"http://{running.http}", "--truth", str(truth)]
-        command += ["--duration", "20s", "--rate", "24", "--metrics-every", "500ms"]
+        command += ["--duration", "20s", "--rate", "20", "--metrics-every", "500ms"]
         elsewhere = {"HTTP_PROXY": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9"}
         environment = os.environ | elsewhere | {"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"}
         ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=150, env=environment)

@@ -117,3 +117,15 @@ def test_wrong_options_are_told_before_anything_starts(tmp_path, options, words)
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert words in ended.stderr
+
+
+def test_help_tells_every_option():
+    ended = subprocess.run(
+        [sys.executable, str(SHOP), "--help"], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0
+    options = ("endpoint", "protocol", "duration", "rate", "seed", "faults", "truth", "metrics-every", "without")
+    documented = (ROOT / "docs" / "shop.md").read_text()
+    for option in options:
+        assert f"--{option}" in ended.stdout
+        assert f"--{option}" in documented

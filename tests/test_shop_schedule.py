@@ -68,6 +68,7 @@ def test_every_place_is_a_function_of_its_service_that_asks_for_its_fault():
         ("latency:payment:1-2", "there is latency:payments"),
         ("latency:payments:1-2x", "is no duration"),
         ("latency:payments:5-5", "it must begin before it ends"),
+        ("latency:payments:2m-3m", "the load is over before it begins"),
         ("no-such-file", "neither default, none, a schedule nor a file"),
     ],
 )

@@ -32,9 +32,9 @@ FEATURES = {each["id"]: [taste(each, number) for number in range(TASTES)] for ea
 
 @tracer.start_as_current_span("rank")
 def rank(product: str) -> list[str]:
-    """The five products most alike. Fault `cpu_burn`: in a hundred passes, and the event loop stands still."""
+    """The five products most alike. Fault `cpu_burn`: in 250 passes, and the event loop stands still."""
     wanted = FEATURES[product]
-    for _ in range(100 if faults.active("cpu_burn") else 1):
+    for _ in range(250 if faults.active("cpu_burn") else 1):
         scores = {
             other: sum(a * b for a, b in zip(wanted, features, strict=True)) for other, features in FEATURES.items()
         }

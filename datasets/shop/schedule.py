@@ -81,5 +81,7 @@ def _switch(entry: str, duration: float) -> dict:
     begins, ends = (seconds(each, whole=duration) for each in window.split("-", 1))
     if not 0 <= begins < ends:
         raise ShopError(f"fault {entry!r}: it must begin before it ends")
+    if begins >= duration:
+        raise ShopError(f"fault {entry!r}: the load is over before it begins, after {duration:g} s")
     where = PLACES[fault, service]
     return {"fault": fault, "service": service, "where": where, "from_seconds": begins, "to_seconds": ends}

@@ -8,11 +8,9 @@ says which fault was on where and when, and who called whom how often, counted b
 
 import argparse
 import collections
-import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -21,19 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 import schedule
+import services
 import stores
 import stream
 from load import Load, visits
 from processes import Children, ShopError
-
-HERE = Path(__file__).parent
-VERSION = "1.0.0"
-SERVICES = ("inventory", "payments", "recommendations", "mailer", "checkout", "storefront")  # callers after callees
-PASSED_ON = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_COMPRESSION")
-LISTENING = tuple(name for name in SERVICES if name != "mailer")
 
 
 class Ended(BaseException):
@@ -48,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--duration", default="90s", help="of the load (90s)")
     parser.add_argument("--rate", type=float, default=15.0, help="requests a second (15)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same requests (1)")
-    parser.add_argument("--faults", default="default", help=schedule.__doc__)
+    parser.add_argument("--faults", default="default", help=schedule.__doc__.replace("%", "%%"))
     parser.add_argument("--truth", type=Path, help="file for the truth (JSON)")
     parser.add_argument("--metrics-every", default="5s", help="interval of the metrics (5s)")
     parser.add_argument("--host-name", default="shop-host", help="host.name in all telemetry (shop-host)")
@@ -77,9 +68,11 @@ def run(options: argparse.Namespace, place: Place) -> None:
     duration = schedule.seconds(options.duration)
     if duration <= 0 or options.rate <= 0:
         raise ShopError("--duration and --rate must be above 0")
+    if options.truth and not options.truth.absolute().parent.is_dir():
+        raise ShopError(f"--truth {options.truth}: there is no such directory")
     switches = schedule.switches(options.faults, duration)
     nodes, urls = open_stores(options, place)
-    storefront = start_services(options, place, urls)
+    storefront = services.start(options, place.directory, place.children, urls)
 
     begin = time.time_ns()
     for switch in switches:
@@ -92,9 +85,10 @@ def run(options: argparse.Namespace, place: Place) -> None:
     load = Load(storefront, stores.USERS)
     plan = visits(stores.USERS, rate=options.rate, duration=duration, seed=options.seed)
     interrupted = let_people_in(load, plan, place.children, switches)
+    closed = time.time_ns()
     wait_for_the_mailer(urls["STREAM_URL"])
 
-    failed = place.children.end(set(SERVICES))
+    failed = place.children.end(set(services.NAMES))
     if failed:
         raise ShopError(f"did not end well: {', '.join(failed)}; their own words are above")
     if options.truth:
@@ -103,7 +97,11 @@ def run(options: argparse.Namespace, place: Place) -> None:
             "rate": options.rate,
             "from_unix_nano": begin,
             "to_unix_nano": time.time_ns(),
-            "faults": switches,
+            "faults": [
+                switch | {"to_unix_nano": min(switch["to_unix_nano"], closed)}
+                for switch in switches
+                if switch["from_unix_nano"] < closed
+            ],
             "edges": edges(place.directory, nodes),
             "requests": [
                 {"action": action, "answer": answer, "count": count}
@@ -139,61 +137,6 @@ def started(start: Callable[..., stores.Store], program, directory: Path, place:
         except ShopError as error:
             say(str(error))
     return stores.stand_in(place.directory)
-
-
-def start_services(options: argparse.Namespace, place: Place, urls: dict[str, str]) -> str:
-    """Start all six; the storefront's address, when all of them answer.
-
-    Their sockets listen before they start, and are handed over: no port is guessed, and nobody calls too early.
-    """
-    (place.directory / "tallies").mkdir()
-    sockets = {name: socket.create_server(("127.0.0.1", 0), backlog=128) for name in LISTENING}
-    addresses = {name: f"http://127.0.0.1:{each.getsockname()[1]}" for name, each in sockets.items()}
-    environment = surroundings() | urls | {f"{name.upper()}_URL": address for name, address in addresses.items()}
-    environment |= {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": options.endpoint,
-        "OTEL_EXPORTER_OTLP_PROTOCOL": options.protocol,
-        "OTEL_METRIC_EXPORT_INTERVAL": str(int(schedule.seconds(options.metrics_every) * 1000)),
-        "OTEL_BSP_SCHEDULE_DELAY": "1000",
-        "OTEL_BSP_MAX_QUEUE_SIZE": "20000",
-        "OTEL_BLRP_SCHEDULE_DELAY": "1000",
-        "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",  # today's names of attributes
-        "OTEL_PYTHON_EXCLUDED_URLS": "healthz",
-        "SHOP_FAULTS": str(place.directory / "faults.json"),
-        "SHOP_TALLIES": str(place.directory / "tallies"),
-        "SPOOL": str(place.directory / "spool.mbox"),
-    }
-    for name in SERVICES:
-        of_service = {
-            "OTEL_SERVICE_NAME": name,
-            "OTEL_RESOURCE_ATTRIBUTES": f"service.namespace=shop,service.version={VERSION},"
-            f"service.instance.id={name}-1,host.name={options.host_name},deployment.environment.name=demo",
-        }
-        descriptors = ()
-        if name in sockets:
-            of_service["SHOP_SOCKET"] = str(sockets[name].fileno())
-            descriptors = (sockets[name].fileno(),)
-        command = [sys.executable, str(HERE / f"{name}.py")]
-        place.children.start(name, command, env=environment | of_service, pass_fds=descriptors)
-    for name in LISTENING:
-        sockets[name].close()
-        await_answer(f"{addresses[name]}/healthz", name, place.children)
-    return addresses["storefront"]
-
-
-def surroundings() -> dict[str, str]:
-    """The environment without what would send telemetry elsewhere; credentials for the receiver stay."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("OTEL_") or name in PASSED_ON}
-
-
-def await_answer(url: str, name: str, children: Children) -> None:
-    """Until a service answers; a service that dies is told at once."""
-    for _ in range(120):
-        children.check()
-        with contextlib.suppress(requests.RequestException):
-            requests.get(url, timeout=0.5).raise_for_status()
-            return
-    raise ShopError(f"{name} does not answer after 60 s: {url}")
 
 
 def let_people_in(load: Load, plan, children: Children, switches: list[dict]) -> Ended | None:
