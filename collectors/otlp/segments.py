@@ -56,16 +56,20 @@ def records(segment: Path) -> tuple[list[Record], int]:
 
     A damaged end of an `.open` segment was never acknowledged; of a sealed one it was.
     """
-    data = memoryview(segment.read_bytes())
-    found, position = [], 0
-    while position + HEADER.size <= len(data):
-        length, crc, code, received = HEADER.unpack_from(data, position)
-        end = position + HEADER.size + length
-        if end > len(data) or code not in SIGNALS or isal_zlib.crc32(data[position + 8 : end]) != crc:
-            break
-        found.append(Record(SIGNALS[code], received, bytes(data[position + HEADER.size : end])))
-        position = end
-    return found, len(data) - position
+    found: list[Record] = []
+    with segment.open("rb") as file:  # record by record: never the whole segment twice in memory
+        left = os.fstat(file.fileno()).st_size
+        while left >= HEADER.size:
+            head = file.read(HEADER.size)
+            length, _, code, received = HEADER.unpack(head)
+            if length > left - HEADER.size or code not in SIGNALS:
+                break
+            record = Record(SIGNALS[code], received, file.read(length))
+            if header(record) != head:
+                break
+            found.append(record)
+            left -= HEADER.size + length
+    return found, left
 
 
 def segment_path(directory: Path, sequence: int, suffix: str) -> Path:

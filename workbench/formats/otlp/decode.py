@@ -50,24 +50,22 @@ def decode(
             refused.update(_bad(signal, payloads, portion))
             rest = [position for position in portion if position not in refused]
             found = _portion(signal, payloads, received, rest, refused)
-        for columns, repairs in found:
-            columns["repairs"] = repairs.column()
-            repaired.update(repairs.counts())
-            parts.append(conform(pa.table(columns), table, packed=packed))
+        columns, repairs = found
+        columns["repairs"] = repairs.column()
+        repaired.update(repairs.counts())
+        parts.append(conform(pa.table(columns), table, packed=packed))
     rows = pa.concat_tables(parts) if parts else table.schema.empty_table()
     return Decoded({table.name: rows}, sorted(refused.items()), dict(repaired))
 
 
 def _portion(
     signal: str, payloads: Sequence[bytes], received: np.ndarray, positions: Sequence[int], refused: dict[int, str]
-) -> list[tuple[dict[str, pa.Array], Repairs]]:
+) -> tuple[dict[str, pa.Array], Repairs]:
     """The rows of the payloads at `positions`; those that do not decode are added to `refused`."""
     batch, good, bad = nested_batch(signal, [payloads[position] for position in positions])
     refused.update({positions[position]: reason for position, reason in bad})
     arrived = received[np.asarray(positions, np.int64)[good]]
-    if signal == "metrics":
-        return points(batch, arrived)
-    return [spans(batch, arrived) if signal == "traces" else logs(batch, arrived)]
+    return {"traces": spans, "logs": logs, "metrics": points}[signal](batch, arrived)
 
 
 def _bad(signal: str, payloads: Sequence[bytes], positions: Sequence[int]) -> dict[int, str]:

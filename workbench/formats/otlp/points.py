@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.formats.otlp.attributes import Attributes, attributes
+from workbench.formats.otlp.attributes import attributes
 from workbench.formats.otlp.columns import (
     INT64_MAX,
     TEMPORALITIES,
@@ -16,6 +16,7 @@ from workbench.formats.otlp.columns import (
     microseconds,
     offsets_of,
     parents_of,
+    repeated,
     signed,
     words,
 )
@@ -24,50 +25,73 @@ from workbench.formats.otlp.logs import with_time
 from workbench.lake.schema import POINT_PROMOTED
 
 METRIC_TYPES = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+# So that requests without a point give all columns too.
+NO_VALUES = pa.schema(
+    {
+        "pairs": pa.list_(pa.field("item", pa.binary(), nullable=False)),
+        "start_time_unix_nano": pa.int64(),
+        "time_unix_nano": pa.int64(),
+    }
+).empty_table()
 
 
-def points(batch: pa.RecordBatch, received: np.ndarray) -> list[tuple[dict[str, pa.Array], Repairs]]:
-    """Columns of the data points of a nested batch, one set per kind of metric that occurs."""
+def points(batch: pa.RecordBatch, received: np.ndarray) -> tuple[dict[str, pa.Array], Repairs]:
+    """Columns of the data points of a nested batch, one kind of metric after the other."""
     context = Context(batch, "resource_metrics", "scope_metrics", "metrics", received)
     metric = context.leaves
-    metadata = attributes(metric.field("metadata"))
-    parts = []
-    for kind in METRIC_TYPES:
-        data = metric.field(kind)
-        if data.null_count == len(metric):
-            continue
-        lists = data.field("data_points")
-        if len(lists.flatten()):
-            parts.append(_kind(kind, data, lists, context, metadata))
-    return parts
+    kinds = {kind: metric.field(kind) for kind in METRIC_TYPES if metric.field(kind).null_count < len(metric)}
+    lists = {kind: data.field("data_points") for kind, data in kinds.items()}
+    parents = {kind: parents_of(each) for kind, each in lists.items()}
+    kinds = {kind: data for kind, data in kinds.items() if len(parents[kind])}
+    of = np.concatenate([np.zeros(0, np.int64), *(parents[kind] for kind in kinds)])
+    repairs = Repairs(len(of))
+    parts, before = [NO_VALUES], 0
+    for kind, data in kinds.items():
+        part, own = _kind(kind, data, lists[kind].flatten(), parents[kind])
+        for word, mask in own.masks.items():
+            repairs.mark(word, before + np.flatnonzero(mask))
+        parts.append(part)
+        before += part.num_rows
+    values = pa.concat_tables(parts, promote_options="default").combine_chunks()
+    columns = {name: values[name] for name in values.column_names if name != "pairs"}
+    columns |= _shared(context, of, values["pairs"].combine_chunks(), repairs)
+    columns["time_unix_nano"] = with_time(
+        values["time_unix_nano"].combine_chunks(), None, context.received(of), repairs
+    )
+    columns["time"] = microseconds(columns["time_unix_nano"])
+    return columns, repairs
 
 
-def _kind(
-    kind: str, data: pa.Array, lists: pa.Array, context: Context, metadata: Attributes
-) -> tuple[dict[str, pa.Array], Repairs]:
-    point, of = lists.flatten(), parents_of(lists)
+def _shared(context: Context, of: np.ndarray, pairs: pa.Array, repairs: Repairs) -> dict[str, pa.Array]:
+    """The columns that every kind has, for all of them at once: attributes and what their metric says."""
     metric, of_metric = context.leaves, pa.array(of)
-    repairs = Repairs(len(point))
+    metadata, own = attributes(metric.field("metadata")), attributes(pairs)
     context.repair(repairs, of)
     for word, rows in metadata.repaired.items():
         repairs.mark(word, np.isin(of, rows))
-    own = attributes(point.field("attributes"))
     mark(repairs, own)
-    overflow = np.zeros(len(point), bool)
-    start, time = (signed(point.field(f"{edge}time_unix_nano"), overflow) for edge in ("start_", ""))
-    columns = {
-        "start_time_unix_nano": start,
-        "name": metric.field("name").take(of_metric),
-        "description": metric.field("description").take(of_metric),
-        "unit": metric.field("unit").take(of_metric),
-        "type": pa.array([kind], pa.string()).take(pa.array(np.zeros(len(point), np.int64))),
-        "flags": point.field("flags").cast(pa.int64()),
-        "metadata": metadata.maps().take(of_metric),
-        "metadata_types": metadata.types().take(of_metric),
+    return {
+        **{name: repeated(metric.field(name), of_metric) for name in ("name", "description", "unit")},
+        "metadata": metadata.of(of).maps(),
+        "metadata_types": repeated(metadata.types(), of_metric),
         **own.promoted(POINT_PROMOTED),
         "attributes": own.maps(),
         "attribute_types": own.types(),
         **context.columns(of),
+    }
+
+
+def _kind(kind: str, data: pa.Array, point: pa.Array, of: np.ndarray) -> tuple[pa.Table, Repairs]:
+    """The columns of one kind that are its own; attributes still as they came, in the column `pairs`."""
+    of_metric, repairs = pa.array(of), Repairs(len(point))
+    overflow = np.zeros(len(point), bool)
+    start, time = (signed(point.field(f"{edge}time_unix_nano"), overflow) for edge in ("start_", ""))
+    columns = {
+        "pairs": point.field("attributes"),
+        "start_time_unix_nano": start,
+        "time_unix_nano": time,
+        "type": pa.repeat(pa.scalar(kind), len(point)).dictionary_encode(),
+        "flags": point.field("flags").cast(pa.int64()),
         **_values(kind, point, repairs),
     }
     names = {field.name for field in data.type}
@@ -79,9 +103,7 @@ def _kind(
     if kind != "summary":
         columns["exemplars"] = _exemplars(point.field("exemplars"), repairs, overflow)
     repairs.mark("time_overflow", overflow)
-    columns["time_unix_nano"] = with_time(time, None, context.received(of), repairs)
-    columns["time"] = microseconds(columns["time_unix_nano"])
-    return columns, repairs
+    return pa.table(columns), repairs
 
 
 def _values(kind: str, point: pa.Array, repairs: Repairs) -> dict[str, pa.Array]:
