@@ -10,7 +10,7 @@ from workbench.topology.service_map import EDGES, NODES
 def topology(edges: str, nodes: str = "") -> wb.Topology:
     """Edges as `source target protocol calls errors p50 p95`, one a line; `~` before a protocol: asynchronous.
 
-    Nodes not named are services; others as `id kind root_calls orphan_calls unanswered_calls`.
+    Nodes not named are services; others as `id kind root_calls orphan_calls unanswered_calls errors`.
     """
     rows = []
     for source, target, protocol, *figures in map(str.split, filter(str.strip, edges.splitlines())):
@@ -24,9 +24,9 @@ def topology(edges: str, nodes: str = "") -> wb.Topology:
     known = []
     for name in ids:
         kind, *counts = told.get(name, ["service"])
-        root, orphan, unanswered = [*map(int, counts), 0, 0, 0][:3]
+        root, orphan, unanswered, errors = [*map(int, counts), *[0, 0, 0, None][len(counts) :]]
         known.append(
-            {"id": name, "kind": kind, "name": name}
+            {"id": name, "kind": kind, "name": name, "errors": errors}
             | {"root_calls": root, "orphan_calls": orphan, "unanswered_calls": unanswered}
         )
     missing = dict.fromkeys(NODES)
@@ -71,6 +71,16 @@ def test_errors_are_followed_from_the_first_caller_to_where_they_begin():
 def test_a_queue_is_no_origin_of_its_senders_errors():
     only_queue = topology("web shop http 100 10 1 2\nshop orders ~redis 100 10 1 1", "orders queue")
     assert "They seem to begin in shop itself" in said(only_queue)[2]
+
+
+def test_errors_that_only_the_caller_saw_are_told_from_errors_of_the_service():
+    timeouts = topology("web similar http 100 10 900 1000", "similar service 0 0 0 1")
+    assert said(timeouts)[2].endswith(
+        "similar itself says that it answered most of them well: its callers stopped waiting (timeouts), "
+        "or did not like the answer."
+    )
+    own = topology("web similar http 100 10 900 1000", "similar service 0 0 0 10")
+    assert said(own)[2].endswith("They seem to begin in similar itself: nothing it calls fails as often.")
 
 
 def test_errors_in_a_circle_end():

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 COLOURS = ("#4477aa", "#ee7733", "#228833", "#aa3377", "#33a5c7", "#b59b00", "#ee6677", "#009988")
 DASHES = ("solid", "dash", "dot", "dashdot")
 PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
-GREY, GRID, GROUND = "#7d8790", "rgba(128,136,144,0.22)", "rgba(128,136,144,0.13)"
+FIGURES = ("calls", "rate_per_second", "error_ratio", *PERCENTILES)
+PANEL_OF = {"rate_per_second": 1, "error_ratio": 2, "p50_ms": 3, "p95_ms": 3}
+GREY, GRID = "#7d8790", "rgba(128,136,144,0.22)"
 HEIGHT = 620
 PANELS = ("Requests per second", "Failed requests, %", "Duration, ms")
 
@@ -25,7 +27,8 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
     Args:
         red: one row per line and bucket_start: service_name or operation, rate_per_second, error_ratio (0..1), calls,
             p50_ms, p95_ms, p99_ms. Of more than eight lines those with most calls get a colour.
-        changes: stretches to shade, as `wb.health_changes` gives them (from_time, to_time).
+        changes: stretches to shade in the panel of their measure, in the colour of their line, as `wb.health_changes`
+            gives them (service_name, operation if any, measure, from_time, to_time).
         title: above the figure; none by default.
 
     A bucket of which the window holds less than half (column `seconds`) is left out.
@@ -39,6 +42,9 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
     import polars as pl
     from plotly.subplots import make_subplots
 
+    missing = sorted({"bucket_start", "service_name", *FIGURES} - set(red.columns))
+    if missing:
+        raise ValueError(f"red_figure: the table has no {', '.join(missing)}; hand in the answer of wb.red")
     frame = _named(red)
     if "seconds" in frame.columns:  # a bucket that the window cuts has few requests and wild figures
         frame = frame.filter(pl.col("seconds") >= pl.col("seconds").max() / 2)
@@ -47,9 +53,8 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
     lines = totals["line"].to_list()
     for place, name in enumerate(lines):
         _add_line(figure, name, frame.filter(pl.col("line") == name).sort("bucket_start"), place, len(lines))
-    if changes is not None:
-        for start, end in changes.select("from_time", "to_time").unique().sort("from_time", "to_time").iter_rows():
-            figure.add_vrect(x0=start, x1=end, fillcolor=GROUND, line_width=0, layer="below")
+    if changes is not None and lines:
+        _shade(figure, _named(changes), lines)
     _lay_out(figure, title, several=len(lines) > 1, empty=not lines)
     return figure
 
@@ -58,10 +63,6 @@ def _named(red: "pl.DataFrame") -> "pl.DataFrame":
     """The table with a column `line`: the operation where there is one, with its service where there are several."""
     import polars as pl
 
-    needed = {"bucket_start", "service_name", "calls", "rate_per_second", "error_ratio", *PERCENTILES}
-    missing = sorted(needed - set(red.columns))
-    if missing:
-        raise ValueError(f"red_figure: the table has no {', '.join(missing)}; hand in the answer of wb.red")
     if "operation" not in red.columns:
         return red.with_columns(line=pl.col("service_name"))
     one = red["service_name"].n_unique() <= 1
@@ -98,6 +99,22 @@ def _add_line(figure: "go.Figure", name: str, rows: "pl.DataFrame", place: int, 
             hovertemplate="%{y:,.3~f} ms",
             row=3,
             col=1,
+        )
+
+
+def _shade(figure: "go.Figure", changes: "pl.DataFrame", lines: list[str]) -> None:
+    """One rectangle for each line, panel and stretch; of stretches of p50 and p95 that overlap, the first."""
+    drawn: list[tuple[str, int, Any, Any]] = []
+    for row in changes.iter_rows(named=True):
+        name, panel, start, end = row["line"], PANEL_OF[row["measure"]], row["from_time"], row["to_time"]
+        covered = any(each[:2] == (name, panel) and each[2] < end and start < each[3] for each in drawn)
+        if covered or name not in lines:
+            continue
+        drawn.append((name, panel, start, end))
+        place = lines.index(name)
+        colour = COLOURS[place] if place < len(COLOURS) else GREY
+        figure.add_vrect(
+            x0=start, x1=end, row=panel, col=1, fillcolor=colour, opacity=0.13, line_width=0, layer="below"
         )
 
 

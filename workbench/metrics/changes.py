@@ -59,7 +59,8 @@ def changed_level(values: Floats, weights: Floats) -> Stretch | None:
     # Both ends must have changed: one odd bucket with an ordinary neighbour is no stretch.
     if any(abs(logs[end] - low) < abs(logs[end] - high) for end in (first, after - 1)):
         return None
-    return Stretch(first, after, float(np.exp(low)), float(np.exp(high)), abs(float(scores[first, after])))
+    score = abs(float(scores[first, after]))
+    return _later(Stretch(first, after, float(np.exp(low)), float(np.exp(high)), score), len(values))
 
 
 def changed_ratio(part: Floats, whole: Floats) -> Stretch | None:
@@ -83,7 +84,14 @@ def changed_ratio(part: Floats, whole: Floats) -> Stretch | None:
         return None
     first, after = found
     score = abs(float(scores[first, after]))
-    return Stretch(first, after, float(others[first, after]), float(ratios[first, after]), score)
+    return _later(Stretch(first, after, float(others[first, after]), float(ratios[first, after]), score), len(whole))
+
+
+def _later(stretch: Stretch, count: int) -> Stretch:
+    """A change at the beginning, told from its end: "from 12:05 on" says more than "until 12:05"."""
+    if stretch.first:
+        return stretch
+    return Stretch(stretch.after, count, stretch.during, stretch.before, stretch.score)
 
 
 def _sums(values: Floats) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.metrics.changes import FEWEST_BUCKETS, Floats, Stretch, changed_level, changed_ratio
+from workbench.metrics.changes import Floats, Stretch, changed_level, changed_ratio
 from workbench.metrics.findings import FIXED_SPACE, Findings, marked, milliseconds, share, times
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _Search = Callable[[npt.NDArray[np.intp]], Stretch | None]  # in the buckets tha
 
 MOST_SENTENCES = 10
 MOST_STRETCHES = 3  # of one measure of one line
+FEWEST_OUTSIDE = 4  # buckets that say how it is otherwise
 LEAST_CALLS = 5  # a bucket, on average: with fewer, load is chance
 # A change is told when it is sure (score) and matters (factor; for errors also the difference in percentage points).
 LEAST_SCORE = 5.0
@@ -133,8 +134,8 @@ def _stretches(measure: str, rows: "pl.DataFrame", find: _Search) -> list[dict[s
         places = left[stretch.first : stretch.after]
         if places[-1] - places[0] >= len(places):
             break  # what lies around a stretch that was taken out is none
-        if len(left) - len(places) < FEWEST_BUCKETS // 2:
-            break  # "otherwise" would be a bucket or two: how load begins and ends
+        if len(left) - len(places) < FEWEST_OUTSIDE:
+            break  # how load begins and ends is no change
         found.append(_row(measure, rows, stretch, places))
         left = np.delete(left, slice(stretch.first, stretch.after))
     return found

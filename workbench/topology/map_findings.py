@@ -44,7 +44,7 @@ def map_findings(topology: "Topology") -> Findings:
         sentences = [
             f"{_census(nodes)}, joined by {_count(edges.height, 'connection')} that carried {_count(calls, 'call')}."
         ]
-        for part in (_busiest(edges, calls, names), _failing(edges, names), _slowest(edges, names)):
+        for part in (_busiest(edges, calls, names), _failing(edges, nodes, names), _slowest(edges, names)):
             sentences += part[0]
             told += part[1]
     sentences += _unknown(nodes)
@@ -62,7 +62,7 @@ def _busiest(edges: "pl.DataFrame", calls: int, names: dict[str, str]) -> _Part:
     return [f"Busiest: {_arrow(edge, names)}, {part}."], [("busiest", edge)]
 
 
-def _failing(edges: "pl.DataFrame", names: dict[str, str]) -> _Part:
+def _failing(edges: "pl.DataFrame", nodes: "pl.DataFrame", names: dict[str, str]) -> _Part:
     import polars as pl
 
     failing = edges.filter(pl.col("errors") > 0)
@@ -77,6 +77,11 @@ def _failing(edges: "pl.DataFrame", names: dict[str, str]) -> _Part:
     failed = f"{edge['errors']:,} of {_count(edge['calls'], 'call')} failed ({share(edge['error_ratio'])})"
     sentence = f"Most errors: {_arrow(edge, names)}, {failed}."
     origin = path[-1]
+    own_errors = nodes.filter(pl.col("id") == origin["target"])["errors"].item()
+    if len(path) == 1 and own_errors is not None and own_errors < EXPLAINS * origin["errors"]:
+        sentence += f" {names[edge['target']]} itself says that it answered most of them well:"
+        sentence += " its callers stopped waiting (timeouts), or did not like the answer."
+        return [sentence], [("failing", edge)]
     if len(path) == 1:
         sentence += f" They seem to begin in {names[edge['target']]} itself: nothing it calls fails as often."
         return [sentence], [("failing", edge)]
@@ -130,7 +135,7 @@ def _slowest(edges: "pl.DataFrame", names: dict[str, str]) -> _Part:
     edge = waited.sort("p95_ms", "source", "target", descending=[True, False, False]).row(0, named=True)
     half, slow = milliseconds(edge["p50_ms"]), milliseconds(edge["p95_ms"])
     sentence = f"Slowest to answer: {names[edge['target']]}, called by {names[edge['source']]}: "
-    sentence += f"half of the answers took {half} or more, 5{FIXED_SPACE}% {slow} or more."
+    sentence += f"half of the answers took {half} or more, 5{FIXED_SPACE}% took {slow} or more."
     path = [edge]
     while True:
         seen = [step["source"] for step in path] + [path[-1]["target"]]
