@@ -1,6 +1,7 @@
 """The receiver's own health: on /healthz and as metrics in the lake; and several receivers on one lake."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +104,9 @@ def test_what_killed_receivers_left_is_brought_in_by_the_next_one(tmp_path):
     with receiver(lake, "--metrics-every", "never"):
         wait_until(lambda: len(services_in(lake)) == 2)
     assert services_in(lake) == {one.http: 1, two.http: 1}
+
+
+def test_each_metric_is_documented_with_its_unit():
+    text = (Path(__file__).parent.parent / "docs" / "receiver.md").read_text()
+    for name, (unit, _) in METRICS.items():
+        assert f"| `workbench.collector.{name}` | `{unit}` |" in text

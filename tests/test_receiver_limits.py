@@ -1,5 +1,7 @@
 """When the lake takes nothing: acknowledged requests wait, new ones are refused for a while, and all recovers."""
 
+import shutil
+
 import grpc
 import psutil
 import pytest
@@ -75,6 +77,7 @@ def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits
 def test_asked_twice_it_ends_without_waiting_for_the_lake_and_nothing_is_lost(tmp_path):
     lake = tmp_path / "lake"
     with receiver(lake, "--metrics-every", "never") as running:
+        wait_until((lake / "_wal" / "0" / "worker.json").exists)  # it is at work
         (worker,) = psutil.Process(running.process.pid).children()
         worker.suspend()  # as if the lake's disk hung
         assert post(running.http, "traces", payload("traces", "a")).status == 200
@@ -86,3 +89,16 @@ def test_asked_twice_it_ends_without_waiting_for_the_lake_and_nothing_is_lost(tm
     with receiver(lake, "--metrics-every", "never") as again:
         again.stop()
     assert services_in(lake) == {"a": 1}
+
+
+def test_a_log_that_is_deleted_while_it_runs_is_told_and_what_comes_after_is_kept(tmp_path):
+    lake = tmp_path / "lake"
+    with receiver(lake, "--metrics-every", "never") as running:
+        assert post(running.http, "traces", payload("traces", "before")).status == 200
+        wait_until(lambda: services_in(lake) == {"before": 1})
+        shutil.rmtree(lake / "_wal")
+        assert post(running.http, "traces", payload("traces", "after")).status == 200
+        wait_until(lambda: services_in(lake) == {"before": 1, "after": 1})
+        assert running.healthz()[1]["log_deletions"] == 1
+        running.stop()
+    assert "was deleted under the receiver" in running.log.read_text()

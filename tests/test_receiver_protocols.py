@@ -7,8 +7,9 @@ import grpc
 import pytest
 
 import workbench as wb
-from tests.otlp_clients import COMPRESSIONS, JSON, PROTOBUF, TABLES, export, payload, post
+from tests.otlp_clients import COMPRESSIONS, JSON, PROTOBUF, TABLES, export, payload, post, request
 from tests.receiver_process import receiver
+from workbench.formats.otlp import protobuf_to_json
 
 HTTP = [*itertools.product(TABLES, [PROTOBUF, JSON], COMPRESSIONS)]
 GRPC = [*itertools.product(TABLES, ["NoCompression", "Gzip", "Deflate"])]
@@ -40,6 +41,13 @@ def sent(tmp_path_factory):
         answers["charset"] = post(
             running.http, "traces", payload("traces", "charset", json=True), content_type=f"{JSON}; charset=utf-8"
         )
+        # Large ones are parsed in another process.
+        large = request("traces", "large")
+        large.resource_spans[0].scope_spans[0].spans[0].attributes.add(key="k").value.string_value = "x" * (3 << 20)
+        answers["large"] = post(running.http, "traces", large.SerializeToString())
+        large.resource_spans[0].resource.attributes[0].value.string_value = "large JSON"
+        text = protobuf_to_json("traces", large.SerializeToString()).encode()
+        answers["large JSON"] = post(running.http, "traces", text, content_type=JSON)
         for signal in TABLES:
             answers[f"empty {signal}"] = post(running.http, signal, b"")
             answers[f"empty {signal} in JSON"] = post(running.http, signal, b"{}", content_type=JSON)
@@ -73,8 +81,8 @@ def test_grpc_takes_it_once_and_answers_with_an_empty_response(sent, rows, signa
     assert rows[TABLES[signal], service(signal, compression)] == 1
 
 
-@pytest.mark.parametrize("case", ["bare deflate", "two members", "charset"])
-def test_what_some_clients_do_is_taken_as_well(sent, rows, case):
+@pytest.mark.parametrize("case", ["bare deflate", "two members", "charset", "large", "large JSON"])
+def test_unusual_requests_are_taken_as_well(sent, rows, case):
     assert sent[0][case].status == 200
     assert rows["spans", case] == 1
 
