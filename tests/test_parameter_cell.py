@@ -73,6 +73,13 @@ def test_a_cell_that_is_no_python_is_refused_with_its_line():
         declared("fine: int = 1\nlake: = 3")
 
 
+def test_a_type_in_quotes_counts_as_without():
+    cell = "mode: \"Literal['fast', 'exact']\" = 'fast'"
+    assert given_to(cell, mode="exact") == {"mode": "exact"}
+    with pytest.raises(BadParameter, match="mode cannot be 'slow'"):
+        given_to(cell, mode="slow")
+
+
 def test_a_notebook_without_a_tagged_cell_takes_none_and_two_tagged_cells_are_refused():
     cell = {"cell_type": "code", "source": ["x: int = 1"], "metadata": {"tags": ["parameters"]}}
     assert parameters({"cells": [{"cell_type": "code", "source": "x = 1", "metadata": {}}]}) == {}

@@ -26,6 +26,7 @@ def lab(
         for notebook in sorted(source.glob("*.ipynb")):
             if not (folder / notebook.name).exists():
                 shutil.copy(notebook, folder / notebook.name)
+    typer.echo(f"notebooks in {folder.absolute()} (your changes stay), lake {lake}", err=True)
     environment = os.environ | {"WORKBENCH_LAKE": lake if "://" in lake else str(Path(lake).absolute())}
     arguments = ["-m", "jupyterlab", f"--port={port}", "--ip=127.0.0.1", f"--ServerApp.root_dir={folder.absolute()}"]
     if not browser:

@@ -85,7 +85,8 @@ def declared(source: str, *, where: str = "parameters cell") -> dict[str, Parame
     for node in body:
         match node:
             case ast.AnnAssign(target=ast.Name(name), annotation=annotation, value=ast.expr() as value):
-                kind: str | None = ast.unparse(annotation)
+                quoted = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
+                kind: str | None = annotation.value if quoted else ast.unparse(annotation)
             case ast.Assign(targets=[ast.Name(name)], value=value):
                 kind = None
             case ast.Expr(ast.Constant(str())):
