@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 from traitlets import TraitError
 
+import workbench as wb
 from tests.browser import mount, screenshot
+from tests.literals import spans
 from widgets import ServiceMap
 from widgets.figures import count, duration, error_class, latency_class, share
 from widgets.text_width import fitted, text_width
@@ -94,6 +96,28 @@ def test_nothing_selected_gives_no_rows_with_all_columns():
 def test_a_topology_is_taken_whole():
     nodes, edges = tables()
     assert repr(ServiceMap(SimpleNamespace(nodes=nodes, edges=edges))) == "Service map: 7 nodes, 7 edges"
+
+
+def test_what_the_analysis_answers_is_drawn_as_it_is(window_of):
+    topology = wb.service_map(
+        window_of(
+            spans("""
+                web        GET /cart    0..90ms   server
+                  web      POST         5..85ms   client
+                    cart   POST        10..80ms   server error
+                      cart  select     20..50ms   client db_system_name=postgresql db_namespace=shop
+            """)
+        )
+    )
+    view = ServiceMap(topology)
+    drawn = {node["name"]: (node["kind"], node["short"][:2]) for node in view._picture["nodes"]}
+    assert drawn == {
+        "web": ("service", ["1", "0%"]),
+        "cart": ("service", ["1", "100%"]),
+        "postgresql shop": ("database", ["1", "0%"]),
+    }
+    view.selected = [("web", "cart")]
+    assert view.selected_edges["errors"].to_list() == [1]
 
 
 def test_source_and_target_alone_select_all_edges_between_them():
@@ -271,7 +295,7 @@ def test_pointing_at_a_node_tells_its_figures_and_shows_its_neighbours(page):
     mount(page, shop(), jupyter_theme="light")
     node(page, "payments").hover()
     text = page.locator(".wb-tooltip").inner_text()
-    assert {"payments", "service", "990", "300 (30.3%)", "800 ms", "called by 1 · calls 1"} <= set(
+    assert {"payments", "service", "990", "300 (30.3%)", "800 ms", "1 caller · 1 callee"} <= set(
         re.split(r"[\n\t]+", text)
     )
     assert shown_ids(page) == ["checkout", "ledger", "payments"]

@@ -2,9 +2,9 @@
 // as a notebook's reader expects; a note then says how to zoom. The overview shows where one is.
 
 const ZOOM = { least: 0.04, most: 2.5, step: 1.35, fitMost: 1.1 };
-// What is written in the map depends on the scale. Below FAR: names alone, as large as boxes allow; below NEAR: name, calls
-// and errors in large letters; above: all figures, and edges' labels; in large maps those of quiet edges come last.
-const [FAR, NEAR, NEAREST] = [0.4, 0.72, 1.15];
+// What is written in the map depends on the scale. Below FAR: names alone, as large as boxes allow; below NEAR: names and
+// figures in large letters; above: all as it was meant, with edges' labels; in large maps those of quiet edges come last.
+const [FAR, NEAR, NEAREST] = [0.4, 0.68, 1.15];
 
 class Camera {
   /** `canvas` lies in `viewport`, and that in `stage`. */

@@ -39,9 +39,10 @@ class Scene {
     const words = calls === undefined ? ["not called"] : [`${calls} · `, svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${errors}` : errors), ` · ${p95}`];
     const figures = svg("text", { class: "wb-figures", x: 11, y: 42 + lower / 2 }, ...words);
     const middle = svg("text", { class: "wb-middle-name", x: width / 2, y: 25 + 1.4 * lower }, this.ruler.fit(node.name, 19, width - 16, 600));
-    const short = calls === undefined ? "not called" : `${calls} · `;
-    const sum = svg("text", { class: "wb-middle-figures", x: width / 2, y: 45 + lower }, short,
-      calls === undefined ? null : svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${errors}` : errors));
+    const fits = this.ruler.width(figures.textContent, 15.5, 600) < width - 12; // else without p95
+    const larger = figures.cloneNode(true);
+    if (words.length > 1 && !fits) larger.lastChild.remove();
+    for (const [key, value] of Object.entries({ class: "wb-middle-figures", x: width / 2, y: 45 + lower })) larger.setAttribute(key, value);
     const far = this.ruler.lines(node.name, 22, width - 16, 600);
     const overview = far.map((line, row) => svg("text", { class: "wb-overview", x: width / 2, y: height / 2 + lower / 2 + (row - (far.length - 1) / 2) * 22 + 8 }, line));
     const spoken = [node.name, kindOf(node), ...figureList(node).map((pair) => pair.join(" "))];
@@ -49,7 +50,7 @@ class Scene {
       svg("path", { class: "wb-ring", d: shape.outline }), svg("path", { class: "wb-box", d: shape.outline }),
       shape.inside ? svg("path", { class: "wb-inside", d: shape.inside }) : null,
       shape.icon ? svg("path", { class: "wb-icon", d: shape.icon, transform: `translate(11 ${10 + lower})` }) : null,
-      name, figures, middle, sum, ...overview);
+      name, figures, middle, larger, ...overview);
   }
 
   drawEdge(edge, index) {

@@ -71,7 +71,7 @@ function milliseconds(value) {
 
 function percent(ratio) {
   const value = 100 * ratio;
-  return `${number(value, value < 1 ? 3 : value < 10 ? 2 : 1)}%`;
+  return `${number(value, value < 0.01 ? 4 : value < 10 ? 2 : 1)}%`;
 }
 
 /** All figures of a node or an edge as [name, value] for people. */

@@ -12,9 +12,9 @@ class Tooltip {
     const edges = scene.touching[index].map((edge) => scene.picture.edges[edge].ends);
     const callers = new Set(edges.filter((ends) => ends[1] === index).map((ends) => ends[0]));
     const callees = new Set(edges.filter((ends) => ends[0] === index).map((ends) => ends[1]));
-    const degree = [["called by", String(callers.size)], ["calls", String(callees.size)]].filter(([, size]) => size !== "0");
+    const degree = [[callers.size, "caller"], [callees.size, "callee"]].filter(([size]) => size);
     const note = node.id.endsWith(node.name) && node.id.length - node.name.length < 12 ? null : node.id;
-    this.fill(node.name, kindOf(node), figureList(node), degree.map(([word, size]) => `${word} ${size}`).join(" · "), note);
+    this.fill(node.name, kindOf(node), figureList(node), degree.map(([size, word]) => `${size} ${word}${size > 1 ? "s" : ""}`).join(" · "), note);
   }
 
   edge(scene, index) {
