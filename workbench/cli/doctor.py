@@ -19,11 +19,14 @@ APT = "sudo scripts/system-packages (or apt-get install {})"
 
 def doctor(lake: LakeOption = DEFAULT_LAKE, form: FormatOption = Format.table) -> None:
     """What works on this machine, what is missing, and the remedy. Exit status 1 when the main job cannot run."""
-    import polars as pl
-
     rows = [*_python(), *_lake(lake), *_ports(), *_programs()]
-    schema = dict.fromkeys(("feature", "state", "found", "remedy"), pl.String)
-    show(pl.DataFrame(rows, schema=schema, orient="row"), form)
+    if _there("polars"):
+        import polars as pl
+
+        schema = dict.fromkeys(("feature", "state", "found", "remedy"), pl.String)
+        show(pl.DataFrame(rows, schema=schema, orient="row"), form)
+    else:  # tables are made of it, and its absence must not silence the one who tells
+        print("\n".join("  ".join(filter(None, row)) for row in rows))
     if any(state == "failed" for _, state, _, _ in rows):
         raise typer.Exit(1)
 

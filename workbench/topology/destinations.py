@@ -8,6 +8,7 @@ plays no part) and per address. Loopback addresses are one address per host.
 from dataclasses import dataclass
 
 from workbench.lake import Window
+from workbench.topology.span_tree import SpanTree, first_starts
 
 # The same list, in the same order, is hashed in workbench.topology.span_tree.
 DESTINATIONS = """
@@ -21,6 +22,8 @@ select distinct
     server_address, server_port, http_request_method is not null as http,
     case when server_address in ('localhost', '127.0.0.1', '::1', '[::1]') then host_name end as loopback_host
 from spans_around
+where start_time_unix_nano between $first and $last
+  and start_time_unix_nano in (select unnest(cast($starts as bigint[])))
 order by destination_key
 """
 LOOPBACK = {"localhost", "127.0.0.1", "::1", "[::1]"}
@@ -53,9 +56,9 @@ class Destination:
         return self.node.kind == "queue"
 
 
-def destinations(window: Window) -> dict[int, Destination]:
+def destinations(window: Window, tree: SpanTree) -> dict[int, Destination]:
     """Every destination that spans around the window name, by its key."""
-    rows = window.sql(DESTINATIONS).iter_rows(named=True)
+    rows = window.sql(DESTINATIONS, **first_starts(tree.destination_key, tree.start)).iter_rows(named=True)
     return {row.pop("destination_key"): _destination(**row) for row in rows}
 
 

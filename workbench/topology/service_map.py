@@ -97,7 +97,8 @@ def service_map(window: Window) -> Topology:
     Source: Jaeger counts parent and child spans of differing services; Tempo and SkyWalking pair client and server and
     drop what has no pair in time. Ours keeps both halves, and looks through internal and nested client spans.
     """
-    tree, named = span_tree(window), destinations(window)
+    tree = span_tree(window)
+    named = destinations(window, tree)
     found = calls(window, tree, named)
     places = _Places(tree, named)
     edges = _edge_rows(tree, found, places)

@@ -41,7 +41,12 @@ SERVICES = """
 select hash(service_name) as service_key,
        case when service_name is null then 'missing-service-name' when service_name = '' then 'empty-service-name'
             else service_name end as service_name
-from (select distinct service_name from spans_around)
+from (
+    select distinct service_name
+    from spans_around
+    where start_time_unix_nano between $first and $last
+      and start_time_unix_nano in (select unnest(cast($starts as bigint[])))
+)
 """
 
 INTERNAL, CLIENT, PRODUCER, SERVER, CONSUMER = range(5)
@@ -76,7 +81,7 @@ def span_tree(window: Window) -> SpanTree:
     """All spans of the window and of the margin around it, with the position of each one's parent."""
     table = window.arrow(SPANS)
     rows = {name: table[name].to_numpy() for name in table.column_names}
-    known = window.sql(SERVICES).sort("service_key")
+    known = window.sql(SERVICES, **first_starts(rows["service_key"], rows["start"])).sort("service_key")
     services = sorted(set(known["service_name"]))
     codes = np.array([services.index(name) for name in known["service_name"]], np.int32)
     repeated = pl.Series(rows["span_key"]).n_unique() < table.num_rows
@@ -94,6 +99,15 @@ def span_tree(window: Window) -> SpanTree:
     parent[parent == np.arange(len(parent))] = NONE
     root = (parent < 0) & ((parent_key == 0) | (parent_key == span_key))
     return SpanTree(parent=parent, root=root, service=service, services=services, **rows)
+
+
+def first_starts(keys: Ints, start: Ints) -> dict[str, Any]:
+    """Query parameters that find a row of every key without reading all rows again: when each key occurs first.
+
+    What occurs at all mostly does so soon, so these rows lie close together and few row groups are opened.
+    """
+    found = pl.DataFrame({"key": keys, "start": start}).group_by("key").agg(pl.col("start").min())["start"].unique()
+    return {"starts": found.to_list(), "first": found.min() or 0, "last": found.max() or 0}
 
 
 def _parents(span_key: Ints, parent_key: Ints) -> Ints:
