@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 PR_SET_PDEATHSIG = 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 # Batches of the same size come and go: memory that is kept, in huge pages, saves the decoding process a sixth of its
 # CPU time, which were page faults. Read by glibc and Arrow at their start; what the user has set wins.
 MEMORY = {
@@ -32,6 +33,14 @@ async def started(module: str, *arguments: str, pipes: bool = False) -> asyncio.
     return await asyncio.create_subprocess_exec(
         *command, stdin=stdin, stdout=stdout, env=environment, start_new_session=True
     )
+
+
+def keep_memory() -> None:
+    """Keep what is freed, for the next request: bodies are so large that glibc would give each back to the kernel."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc only
+    if mallopt is not None and "GLIBC_TUNABLES" not in os.environ:
+        mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(M_TRIM_THRESHOLD, 64 << 20)
 
 
 def begin() -> int:

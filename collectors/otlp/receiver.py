@@ -47,6 +47,7 @@ def serve(options: Options, *, listening: Callable[[str, str], None] | None = No
         LakeError: the lake's directory or the write-ahead log cannot be written, or an address is taken.
     """
     options.checked()
+    child.keep_memory()
     uri = lake_uri(options.lake)
     _writable(uri)
     directory, lock = segments.claimed(options.wal_root)
@@ -95,6 +96,8 @@ class _Receiver:
             raise
         worker = asyncio.create_task(self._keep_worker())
         beside = [asyncio.create_task(each) for each in (self._adopt(), self._tell_health(), self._maintain())]
+        for task in (worker, *beside):
+            task.add_done_callback(_tell_failure)
         self._announce(str(servers.http), str(servers.grpc), listening)
         await self.stopping.wait()
         log.info("stopping: no new requests, committing what was acknowledged")
@@ -117,9 +120,7 @@ class _Receiver:
                 if not address_of(address).loopback:
                     log.warning("%s is reachable from other machines without a token; give --token-file", address)
         if self.options.ready_file is not None:
-            temporary = self.options.ready_file.with_name(f"{self.options.ready_file.name}.new")
-            temporary.write_text(json.dumps({"http": http, "grpc": grpc}))
-            temporary.rename(self.options.ready_file)
+            _write_whole(self.options.ready_file, json.dumps({"http": http, "grpc": grpc}))
         if listening is not None:
             listening(http, grpc)
 
@@ -130,15 +131,15 @@ class _Receiver:
                 await self._append_health()
         await asyncio.to_thread(self.wal.close)
         self.sealed.set()
-        if self.worker is not None and self.worker.returncode is None:
-            self.worker.terminate()
+        if self.worker is not None:
+            _terminate(self.worker)
         hurried = asyncio.create_task(self.hurried.wait())
         await asyncio.wait([worker, hurried], timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if not worker.done():
             log.error("the decoding process has not ended%s", "" if self.hurried.is_set() else f" in {DRAIN_SECONDS} s")
             worker.cancel()
-        left = segments.sealed(self.directory)
+        left = segments.waiting(self.directory)
         if not left:
             return 0
         remedy = "start the receiver again when the lake takes rows"
@@ -152,14 +153,18 @@ class _Receiver:
             began = time.monotonic()
             # One that is told to end before it listens dies of it; the next one needs no telling.
             once = ["--once"] if self.sealed.is_set() else []
-            self.worker = await child.started("collectors.otlp.worker", self.uri, str(self.directory), *once)
-            status = await self.worker.wait()
+            try:
+                self.worker = await child.started("collectors.otlp.worker", self.uri, str(self.directory), *once)
+                pid, status = self.worker.pid, await self.worker.wait()
+            except OSError as error:  # no memory, too many processes
+                log.warning("the decoding process does not start: %s", error)
+                pid, status = 0, 1
             if self.sealed.is_set() and (status >= 0 or failures >= CRASHES_WHILE_STOPPING):
                 return
             failures = failures + 1 if time.monotonic() - began < STEADY_SECONDS else 1
             if self.sealed.is_set() and status == -signal.SIGTERM:
                 continue
-            how = self.health.worker_ended(self.worker.pid, status)
+            how = self.health.worker_ended(pid, status)
             log.error("%s; nothing is lost, starting another", how)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.sealed.wait(), min(10, 0.2 * 2**failures))
@@ -167,16 +172,20 @@ class _Receiver:
     async def _adopt(self) -> None:
         """Logs of receivers that died and did not come back: their rows belong into the lake as well."""
         while True:
-            for directory, lock in segments.orphans(self.directory.parent, self.directory):
-                log.info("committing what a receiver that is gone left in %s", directory)
-                try:
-                    segments.prepare(directory)
-                    await _to_its_end("collectors.otlp.worker", self.uri, str(directory), "--once")
-                except OSError as error:
-                    log.warning("%s waits: %s", directory, error)
-                finally:
-                    os.close(lock)
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                for directory, lock in segments.orphans(self.directory.parent, self.directory):
+                    await self._bring_in(directory, lock)
             await asyncio.sleep(LOOK_FOR_ORPHANS_SECONDS)
+
+    async def _bring_in(self, directory: Path, lock: int) -> None:
+        log.info("committing what a receiver that is gone left in %s", directory)
+        try:
+            segments.prepare(directory)
+            await _to_its_end("collectors.otlp.worker", self.uri, str(directory), "--once")
+        except OSError as error:
+            log.warning("%s waits: %s", directory, error)
+        finally:
+            os.close(lock)
 
     async def _tell_health(self) -> None:
         every = seconds(self.options.metrics_every)
@@ -194,7 +203,11 @@ class _Receiver:
         every = seconds(self.options.maintain_every)
         while every and "://" not in self.uri:
             await asyncio.sleep(every)
-            status = await _to_its_end("collectors.otlp.maintenance", self.uri, self.options.retention)
+            try:
+                status = await _to_its_end("collectors.otlp.maintenance", self.uri, self.options.retention)
+            except OSError as error:
+                log.warning("maintenance does not start: %s", error)
+                continue
             if status:
                 log.error("maintenance of %s ended with status %s, again in %s s", self.uri, status, every)
 
@@ -205,6 +218,26 @@ async def _to_its_end(module: str, *arguments: str) -> int:
     try:
         return await process.wait()
     except asyncio.CancelledError:
-        process.terminate()
+        _terminate(process)
         await process.wait()
         raise
+
+
+def _terminate(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        process.terminate()
+
+
+def _tell_failure(task: "asyncio.Task[None]") -> None:
+    """What ends in the background of a receiver that goes on must not end in silence."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a part of the receiver has ended", exc_info=error)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        temporary.write_text(text)
+        temporary.rename(path)
+    except OSError as error:
+        raise LakeError(f"the ready file cannot be written: {error}", str(path), "give another --ready-file") from error
