@@ -85,8 +85,7 @@ def declared(source: str, *, where: str = "parameters cell") -> dict[str, Parame
     for node in body:
         match node:
             case ast.AnnAssign(target=ast.Name(name), annotation=annotation, value=ast.expr() as value):
-                quoted = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
-                kind: str | None = annotation.value if quoted else ast.unparse(annotation)
+                kind: str | None = _type_text(annotation)
             case ast.Assign(targets=[ast.Name(name)], value=value):
                 kind = None
             case ast.Expr(ast.Constant(str())):
@@ -103,6 +102,13 @@ def declared(source: str, *, where: str = "parameters cell") -> dict[str, Parame
         behind = lines[(node.end_lineno or 1) - 1].encode()[node.end_col_offset :].decode().strip()
         found[name] = Parameter(name, default, kind, behind.removeprefix("#").strip())
     return found
+
+
+def _type_text(annotation: ast.expr) -> str:
+    """A type in quotes counts as without: names like Literal would have to be imported before the cell runs."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation)
 
 
 def checked(known: Mapping[str, Parameter], given: Mapping[str, Any], *, where: str = "parameters") -> dict[str, Any]:
@@ -142,7 +148,10 @@ def _kinds(parameter: Parameter) -> list[ast.expr]:
     text = parameter.annotation or (None if parameter.default is None else type(parameter.default).__name__)
     if text is None:
         return []
-    waiting, members = [ast.parse(text, mode="eval").body], []
+    try:
+        waiting, members = [ast.parse(text, mode="eval").body], []
+    except SyntaxError:  # in quotes anything may stand
+        return []
     while waiting:
         member = waiting.pop(0)
         if isinstance(member, ast.BinOp) and isinstance(member.op, ast.BitOr):
