@@ -198,5 +198,5 @@ def _same_address(tree: SpanTree, named: dict[int, Destination], inside: Ints, o
     addresses = {address: code for code, address in enumerate(sorted({d.address for d in named.values() if d.address}))}
     code = np.array([addresses.get(named[int(key)].address or "", -1) for key in keys], np.int32)
     one, other = (code[np.searchsorted(keys, tree.destination_key[spans])] for spans in (inside, outside))
-    untold: Ints = (one < 0) | (other < 0)
-    return untold | (one == other)
+    possible: Ints = (one == other) | (one < 0) | (other < 0)
+    return possible
