@@ -15,7 +15,7 @@ from tests.otlp_clients import COMPRESSIONS, JSON, TABLES, Refusal, export, payl
 from tests.receiver_process import receiver, services_in, wait_until
 
 LIMIT = 64 << 20
-HONEST_BYTES = 700 << 20  # of the receiving process, which holds requests of 64 MiB compressed and not, and no rows
+HONEST_BYTES = 400 << 20  # of the receiving process, which holds requests of 64 MiB compressed and not, and no rows
 
 GOOD = payload("traces", "good")
 INVALID_UTF8 = GOOD.replace(b"GET", b"\xff\xfe\xfd")

@@ -82,6 +82,12 @@ def sealed(directory: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.stem), path) for path in directory.glob(f"{_NUMBER}.wal"))
 
 
+def waiting(directory: Path) -> list[Path]:
+    """All segments with something that is not in the lake."""
+    left = [path for path in directory.glob(f"{_NUMBER}.open") if path.stat().st_size]
+    return left + [path for _, path in sealed(directory)]
+
+
 def last_sequence(directory: Path) -> int:
     """The highest number that was ever given to a segment here, 0 if none."""
     states = (".open", ".wal", ".done")
@@ -160,7 +166,7 @@ def orphans(root: Path, own: Path) -> list[tuple[Path, int]]:
     found = []
     for identity in sorted(root.glob(f"*/{IDENTITY}")):
         directory = identity.parent
-        if directory == own or not [*directory.glob(f"{_NUMBER}.open"), *sealed(directory)]:
+        if directory == own or not waiting(directory):
             continue
         lock = hold(directory)
         if lock is not None:
