@@ -1,6 +1,5 @@
 """A disk that is full or read-only: the error says so, and what was written before is whole."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.literals import T0
+from tests.small_disk import small_disk as mounted
 from workbench.lake import Lake, LakeError, Writer
 from workbench.lake.compact import compact
 from workbench.lake.expire import expire
@@ -21,16 +21,8 @@ from workbench.lake.verify import verify
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 3 MiB of our own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
-    if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("mounting a small disk needs root")
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "disk", 3) as place:
+        yield place
 
 
 def batch(rows: int) -> pa.Table:
