@@ -1,10 +1,10 @@
 """Merge the small files that collectors write every second or two into large ones, sorted so that reading skips most.
 
-Files of one day are taken in the order of their arrival, in groups of at most a million rows and 256 MiB, so memory is
-bounded by the group and what overflows goes to disk. Rows are ordered by (5 minutes, trace id, time): a trace then lies
-in one or two row groups and an absent id is refused by minimum and maximum alone. Appends and readers go on meanwhile:
-a group is swapped in one commit, and the old files stay until `expire` finds that nobody can be reading them. A run
-that is killed leaves the groups it has finished, and at most one file that no commit names.
+Files of one day are taken in the order of their arrival, in groups of at most half a million rows and 256 MiB, so
+memory is bounded by the group and what overflows goes to disk. Rows are ordered by (5 minutes, trace id, time): a trace
+then lies in one or two row groups and an absent id is refused by minimum and maximum alone. Appends and readers go on
+meanwhile: a group is swapped in one commit, and the old files stay until `expire` finds that nobody can be reading
+them. A run that is killed leaves the groups it has finished, and at most one file that no commit names.
 """
 
 import itertools
@@ -26,8 +26,9 @@ from workbench.lake.local import LOCK, PLAN, local_lake, present
 from workbench.lake.schema import Table
 
 SMALL_BYTES = 64 << 20
-GROUP_ROWS = 1_000_000
+GROUP_ROWS = 500_000
 GROUP_BYTES = 256 << 20
+MEMORY_LIMIT = "512MB"  # of the sort; the process has about 800 MiB then
 UNEVEN = 4  # a file that has so many times the rows of all that would join it waits for more of them
 BUCKET_NS = 300 * 10**9
 
@@ -45,7 +46,7 @@ def compact(
     *,
     dry_run: bool = False,
     fewest: int = 2,
-    memory_limit: str = "1GB",
+    memory_limit: str = MEMORY_LIMIT,
     progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
     """Merge small files, at least `fewest` at a time; with `dry_run` only tell.
@@ -108,8 +109,10 @@ def groups(files: Group, fewest: int) -> list[Group]:
                 last.append(row)
             else:
                 day_groups.append([row])
-        found += day_groups
-    return [even for group in found if len(even := _even(group)) >= max(2, fewest)]
+        # All but the last group of a day are full: nothing will join them, so they need not wait for more files.
+        found += [even for group in day_groups[:-1] if len(even := _even(group)) >= 2]
+        found += [even for group in day_groups[-1:] if len(even := _even(group)) >= max(2, fewest)]
+    return found
 
 
 def _even(group: Group) -> Group:
@@ -137,11 +140,12 @@ def _merge(stored: StoredTable, group: Group, temporary: Path, memory_limit: str
         }
     )
     try:
+        connection.execute("set enable_progress_bar = false")  # it would go to standard output, among an answer's JSON
         connection.register("declared", table.schema.empty_table())
         connection.execute(
             f"copy ({_sorted_rows(table, mixed=stored.mixed)}) to {literal(str(file))} "
             f"(format parquet, compression zstd, compression_level {parquet.ZSTD_LEVEL}, "
-            f"row_group_size {parquet.ROW_GROUP_ROWS})",
+            f"row_group_size {parquet.ROW_GROUP_ROWS}, parquet_version v2)",  # v2: numbers as differences, -13 % bytes
             {"files": [str(directory / each["path"]) for each in group]},
         )
         merged = parquet.added(directory, file, table, data_change=False)
