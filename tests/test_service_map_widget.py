@@ -451,6 +451,62 @@ def test_the_map_fits_again_when_its_cell_gets_narrower(page):
     assert page.evaluate(right) <= 500
 
 
+LONG = """
+    a          payments-eu-west-1.internal.example.com:8443  http  no  1234567 99999 123456
+    payments-eu-west-1.internal.example.com:8443 注文サービス  grpc  yes      12     0      1
+    a          ledger        sql   no      900     9    990
+    a          mail          kafka yes     900   100      9
+"""
+
+# Texts that leave their box, and pairs of labels that cover one another.
+MISPLACED = """() => {
+  const seen = (el) => el.getClientRects().length && el.getBoundingClientRect().width > 0;
+  const place = (el) => el.getBoundingClientRect();
+  const inside = (a, b) => a.left >= b.left && a.right <= b.right && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
+  const out = [...document.querySelectorAll(".wb-node")].flatMap((group) => {
+    const texts = [...group.querySelectorAll("text")].filter(seen);
+    const box = place(group.querySelector(".wb-box"));
+    return texts.length ? texts.filter((el) => !inside(place(el), box)).map((el) => el.textContent) : ["no text"];
+  });
+  const labels = [...document.querySelectorAll(".wb-label rect")].filter(seen).map(place);
+  const cover = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  labels.forEach((a, i) => labels.slice(0, i).forEach((b) => { if (cover(a, b)) out.push("labels"); }));
+  return out;
+}"""
+
+# Lines that run through a box.
+CROSSING = """() => {
+  const drawn = (name) => [...document.querySelectorAll(name)].filter((el) => el.style.display !== "none");
+  const boxes = drawn(".wb-node").map((el) => el.querySelector(".wb-box").getBoundingClientRect());
+  const inside = ({ x, y }) => boxes.some((b) =>
+    x > b.left + 2 && x < b.right - 2 && y > b.top + 2 && y < b.bottom - 2);
+  return drawn(".wb-edge").map((el) => el.querySelector(".wb-line")).filter((line) =>
+    Array.from({ length: 60 }, (_, step) => line.getPointAtLength((step * line.getTotalLength()) / 60))
+      .some((point) => inside(point.matrixTransform(line.getScreenCTM())))).length;
+}"""
+
+
+@pytest.mark.browser
+def test_lines_go_around_boxes_in_a_neighbourhood_too(page):
+    shown = mount(
+        page, ServiceMap(*tables("a b http no 5 0 1 \n b c http no 5 0 1 \n a c http no 5 0 1 \n c a http no 1 0 1"))
+    )
+    assert page.evaluate(CROSSING) == 0
+    shown.set("focus", "b")  # a and c stand on its two sides
+    assert page.locator(".wb-edge:visible").count() == 4
+    assert page.evaluate(CROSSING) == 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1200, 520, 300], ids=["near", "middle", "far"])
+def test_texts_stay_in_their_boxes_at_every_scale(page, width):
+    page.set_viewport_size({"width": width, "height": 700})
+    mount(page, ServiceMap(*tables(LONG)))
+    scale = {1200: "near", 520: "middle", 300: "far"}[width]
+    assert page.locator(f".wb-canvas.wb-{scale}").count() == 1
+    assert page.evaluate(MISPLACED) == []
+
+
 @pytest.mark.browser
 def test_new_tables_are_drawn_into_the_open_view(page):
     shown = mount(page, shop())
