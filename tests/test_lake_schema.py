@@ -147,3 +147,12 @@ def test_no_type_is_one_that_some_engine_lacks():
 
     used = {name for table in TABLES.values() for field in table.schema for name in types(field.type)}
     assert used <= {"string", "int64", "int32", "double", "bool", "binary", "timestamp[us, tz=UTC]"}
+
+
+def test_conform_orders_columns_casts_them_and_fills_what_is_absent():
+    rows = pa.table({"name": pa.array(["a"], pa.large_string()), "start_time_unix_nano": pa.array([5], pa.int32())})
+    found = conform(rows, SPANS)
+    assert found.schema == SPANS.schema
+    assert (found["start_time_unix_nano"].to_pylist(), found["name"].to_pylist()) == ([5], ["a"])
+    assert found["attributes"].null_count == 1
+    assert conform(found, SPANS).equals(found)
