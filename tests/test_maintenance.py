@@ -137,6 +137,8 @@ def test_groups_are_bounded_in_rows_and_bytes_and_large_files_are_left_alone():
     assert paths((400, 1), (99, 1)) == [], "a large file is not rewritten for the sake of a few rows"
     assert paths((400, 1), (50, 1), (50, 1)) == [["000", "001", "002"]]
     assert paths((400, 1), (50, 1), (20, 1)) == [["001", "002"]]
+    full_and_begun = groups(files(*[(third, 1)] * 5), 8)
+    assert [len(group) for group in full_and_begun] == [3], "only the group that others may join waits for more files"
 
 
 def test_two_maintenance_runs_at_once_are_refused(lake):
