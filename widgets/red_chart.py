@@ -149,6 +149,9 @@ def _lay_out(figure: "go.Figure", title: str, *, several: bool, empty: bool) -> 
     if several:
         figure.update_layout(updatemenus=[_choice(len(figure.data))])
     if empty:
+        figure.update_layout(height=140, annotations=(), title_text="")
+        figure.update_xaxes(visible=False)
+        figure.update_yaxes(visible=False)
         text = "no requests in this window"
         figure.add_annotation(text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font_size=15)
 

@@ -119,7 +119,7 @@ function render({ model, el }) {
     const chosen = scene.resolve(model.get("selected"));
     const found = scene.find(model.get("search"));
     if (hovered) scene.emphasise(canvas, scene.around(hovered.nodes, hovered.edges));
-    else if (found) scene.emphasise(canvas, { nodes: new Set([...found.nodes, ...scene.around([], found.edges).nodes]), edges: found.edges });
+    else if (found) scene.emphasise(canvas, scene.withEnds(found));
     else if (chosen.nodes.length || chosen.edges.length) scene.emphasise(canvas, scene.around(chosen.nodes, chosen.edges));
     else scene.emphasise(canvas, null);
   }
@@ -197,8 +197,9 @@ function render({ model, el }) {
 
   /** As high as the map needs at this width; a reader may drag the lower edge. */
   function setHeight() {
-    const wanted = model.get("height") || Math.max(280, Math.min(620, (scene.size[1] * Math.min(ZOOM.fitMost, root.clientWidth / scene.size[0])) + 8));
-    stage.style.height = `${Math.round(wanted)}px`;
+    const [width, height] = scene.size;
+    const needed = height * Math.min(ZOOM.fitMost, root.clientWidth / width) + 8;
+    stage.style.height = `${Math.round(model.get("height") || Math.max(280, Math.min(620, needed)))}px`;
     size = camera.view();
   }
 

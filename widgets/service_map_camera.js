@@ -13,7 +13,8 @@ class Camera {
     this.frame = svg("rect", { class: "wb-frame" });
     this.boxes = svg("path", { class: "wb-boxes" });
     this.overview = svg("svg", { class: "wb-minimap", "aria-hidden": "true" }, this.boxes, this.frame);
-    this.note = html("div", { class: "wb-note", "aria-hidden": "true" }, `${/Mac/.test(navigator.platform) ? "⌘" : "Ctrl"} + wheel zooms`);
+    const key = /Mac/.test(navigator.platform) ? "⌘" : "Ctrl";
+    this.note = html("div", { class: "wb-note", "aria-hidden": "true" }, `${key} + wheel zooms`);
     stage.append(this.overview, this.note);
     stage.addEventListener("wheel", (event) => this.wheel(event), { signal, passive: false });
     viewport.addEventListener("pointerdown", (event) => this.drag(event, signal), { signal });

@@ -26,14 +26,13 @@ function distances(picture, start, hops) {
 function neighbourhood(picture, start, hops) {
   const distance = distances(picture, start, hops);
   const [boxWidth, boxHeight] = picture.box;
-  const columns = [...new Set(distance.values())].sort((a, b) => a - b).map((column) => ({
-    column,
-    nodes: [...distance.keys()].filter((node) => distance.get(node) === column).sort((a, b) => picture.nodes[a].y - picture.nodes[b].y || a - b),
-  }));
+  const downwards = (a, b) => picture.nodes[a].y - picture.nodes[b].y || a - b;
+  const columns = [...new Set(distance.values())].sort((a, b) => a - b)
+    .map((column) => [...distance.keys()].filter((node) => distance.get(node) === column).sort(downwards));
   const pitch = boxHeight + FOCUS_GAP.row;
-  const tallest = Math.max(...columns.map(({ nodes }) => nodes.length)) * pitch - FOCUS_GAP.row;
+  const tallest = Math.max(...columns.map((members) => members.length)) * pitch - FOCUS_GAP.row;
   const nodes = new Map();
-  columns.forEach(({ nodes: members }, index) => {
+  columns.forEach((members, index) => {
     const top = FOCUS_GAP.margin + (tallest - (members.length * pitch - FOCUS_GAP.row)) / 2;
     members.forEach((node, row) => nodes.set(node, [FOCUS_GAP.margin + index * (boxWidth + FOCUS_GAP.column), top + row * pitch]));
   });
@@ -56,8 +55,9 @@ function routes(picture, places) {
     const flow = Math.sign(places.get(target)[0] - places.get(source)[0]); // 0: both ends at the right side
     for (const [end, node, other, right] of [[0, source, target, flow >= 0], [1, target, source, flow <= 0]]) {
       const key = `${node} ${right}`;
+      const [x, y] = places.get(node);
       if (!sides.has(key)) sides.set(key, []);
-      sides.get(key).push({ index, end, goal: places.get(other)[1], x: places.get(node)[0] + (right ? boxWidth : 0), y: places.get(node)[1] + boxHeight / 2 });
+      sides.get(key).push({ index, end, goal: places.get(other)[1], x: x + (right ? boxWidth : 0), y: y + boxHeight / 2 });
     }
   }
   for (const members of sides.values()) {
@@ -129,5 +129,6 @@ function drawn(points, width) {
     const [a, b, c, d] = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t ** 3];
     return [a * all[0][0] + (b + c) * bend(all[0], all[1]) + d * all[1][0], (a + b) * all[0][1] + (c + d) * all[1][1]];
   };
-  return { line: `M${all[0][0]} ${all[0][1]}${pieces.join("")}`, head: `M${x1} ${y1}L${back} ${y1 - half}V${y1 + half}Z`, middle: at(0.5), at };
+  const line = `M${all[0][0]} ${all[0][1]}${pieces.join("")}`;
+  return { line, head: `M${x1} ${y1}L${back} ${y1 - half}V${y1 + half}Z`, middle: at(0.5), at };
 }

@@ -30,7 +30,14 @@ class Keyboard {
 
   answer(event, node) {
     const { act, scene } = this;
-    const plain = { Escape: () => act.clear(), "+": () => act.zoom(ZOOM.step), "=": () => act.zoom(ZOOM.step), "-": () => act.zoom(1 / ZOOM.step), 0: () => act.fit(), "/": () => act.startSearch() };
+    const plain = {
+      Escape: () => act.clear(),
+      "+": () => act.zoom(ZOOM.step),
+      "=": () => act.zoom(ZOOM.step), // the same key without Shift
+      "-": () => act.zoom(1 / ZOOM.step),
+      0: () => act.fit(),
+      "/": () => act.startSearch(),
+    };
     if (plain[event.key]) { plain[event.key](); return true; }
     if (node < 0) return false;
     const more = event.shiftKey;
@@ -58,7 +65,8 @@ class Keyboard {
   /** To the callee, or caller, with the most calls. */
   along(node, here, there) {
     const { picture, touching } = this.scene;
-    const edges = touching[node].map((edge) => picture.edges[edge]).filter((edge) => edge.ends[here] === node && edge.ends[there] !== node && this.scene.shown(edge.ends[there]));
+    const leads = ({ ends }) => ends[here] === node && ends[there] !== node && this.scene.shown(ends[there]);
+    const edges = touching[node].map((edge) => picture.edges[edge]).filter(leads);
     edges.sort((a, b) => (b.figures.calls ?? 0) - (a.figures.calls ?? 0));
     this.go(edges[0]?.ends[there]);
   }

@@ -29,28 +29,41 @@ class Scene {
   }
 
   drawNode(node, index) {
-    const [width, height] = this.picture.box;
     const shape = this.picture.shapes[node.kind];
     const lower = node.kind === "database" ? 3 : 0; // below the lid
-    const name = svg("text", { class: "wb-name", x: 34, y: 23 + lower });
-    name.textContent = this.ruler.fit(node.name, 14, width - 34 - (node.kind === "queue" ? 24 : 12), 600);
-    const loud = node.errors > 1;
-    const [calls, errors, p95] = node.short;
-    const words = calls === undefined ? ["not called"] : [`${calls} · `, svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${errors}` : errors), ` · ${p95}`];
-    const figures = svg("text", { class: "wb-figures", x: 11, y: 42 + lower / 2 }, ...words);
-    const middle = svg("text", { class: "wb-middle-name", x: width / 2, y: 25 + 1.4 * lower }, this.ruler.fit(node.name, 19, width - 16, 600));
-    const fits = this.ruler.width(figures.textContent, 15.5, 600) < width - 12; // else without p95
-    const larger = figures.cloneNode(true);
-    if (words.length > 1 && !fits) larger.lastChild.remove();
-    for (const [key, value] of Object.entries({ class: "wb-middle-figures", x: width / 2, y: 45 + lower })) larger.setAttribute(key, value);
-    const far = this.ruler.lines(node.name, 22, width - 16, 600);
-    const overview = far.map((line, row) => svg("text", { class: "wb-overview", x: width / 2, y: height / 2 + lower / 2 + (row - (far.length - 1) / 2) * 22 + 8 }, line));
-    const spoken = [node.name, kindOf(node), ...figureList(node).map((pair) => pair.join(" "))];
-    return svg("g", { class: `wb-node wb-e${node.errors} wb-l${node.latency}`, role: "button", "data-node": index, "aria-label": spoken.join(", "), "aria-pressed": "false" },
+    const spoken = [node.name, kindOf(node), ...figureList(node).map((pair) => pair.join(" "))].join(", ");
+    const attributes = { role: "button", "data-node": index, "aria-label": spoken, "aria-pressed": "false" };
+    return svg("g", { class: `wb-node wb-e${node.errors} wb-l${node.latency}`, ...attributes },
       svg("path", { class: "wb-ring", d: shape.outline }), svg("path", { class: "wb-box", d: shape.outline }),
       shape.inside ? svg("path", { class: "wb-inside", d: shape.inside }) : null,
       shape.icon ? svg("path", { class: "wb-icon", d: shape.icon, transform: `translate(11 ${10 + lower})` }) : null,
-      name, figures, middle, larger, ...overview);
+      ...this.nodeTexts(node, lower));
+  }
+
+  /** What a box says near, in the middle and far away; style sheets show one of the three. */
+  nodeTexts(node, lower) {
+    const [width, height] = this.picture.box;
+    const x = width / 2;
+    const name = this.ruler.fit(node.name, 14, width - 34 - (node.kind === "queue" ? 24 : 12), 600);
+    const words = node.short.length ? node.short.join(" · ") : "not called";
+    const enough = this.ruler.width(`▲ ${words}`, 15.5, 600) < width - 12; // else without p95
+    const lines = this.ruler.lines(node.name, 22, width - 16, 600);
+    const middle = height / 2 + lower / 2 + 8;
+    return [
+      svg("text", { class: "wb-name", x: 34, y: 23 + lower }, name),
+      svg("text", { class: "wb-figures", x: 11, y: 42 + lower / 2 }, ...this.figures(node, 3)),
+      svg("text", { class: "wb-middle-name", x, y: 25 + 1.4 * lower }, this.ruler.fit(node.name, 19, width - 16, 600)),
+      svg("text", { class: "wb-middle-figures", x, y: 45 + lower }, ...this.figures(node, enough ? 3 : 2)),
+      ...lines.map((line, row) => svg("text", { class: "wb-overview", x, y: middle + (row - (lines.length - 1) / 2) * 22 }, line)),
+    ];
+  }
+
+  /** Calls, errors and p95; a share of errors that is more than a trifle stands out. */
+  figures({ short, errors }, count) {
+    if (!short.length) return ["not called"];
+    const loud = errors > 1;
+    const share = svg("tspan", { class: loud ? "wb-loud" : null }, loud ? `▲ ${short[1]}` : short[1]);
+    return [`${short[0]} · `, share, count > 2 ? ` · ${short[2]}` : null];
   }
 
   drawEdge(edge, index) {
@@ -63,7 +76,8 @@ class Scene {
     const text = edgeLabel(edge), loud = edge.errors > 1;
     const width = text ? this.ruler.width(text, 11.5, loud ? 600 : 400) + 6 : 0;
     return svg("g", { class: `wb-label wb-e${edge.errors} wb-l${edge.latency}${loud ? " wb-loud" : ""}` },
-      svg("rect", { x: -width / 2, y: -7, width, height: 14, rx: 3 }), svg("text", { y: 4 }, text), loud ? svg("text", { class: "wb-mark", y: 6 }, `▲ ${edge.short[1]}`) : null);
+      svg("rect", { x: -width / 2, y: -7, width, height: 14, rx: 3 }), svg("text", { y: 4 }, text),
+      loud ? svg("text", { class: "wb-mark", y: 6 }, `▲ ${edge.short[1]}`) : null);
   }
 
   /** Put everything where the whole map has it, or where `focus` ({nodes, edges, width, height}) wants it. */
@@ -118,9 +132,11 @@ class Scene {
     const wanted = text.trim().toLowerCase();
     if (!wanted) return null;
     const has = (...words) => words.some((word) => word && String(word).toLowerCase().includes(wanted));
-    const nodes = this.picture.nodes.flatMap((node, index) => (this.shown(index) && has(node.name, node.id, kindOf(node)) ? [index] : []));
-    const edges = this.picture.edges.flatMap((edge, index) => (edge.ends.every((end) => this.shown(end)) && has(edge.protocol) ? [index] : []));
-    return { nodes: new Set(nodes), edges: new Set(edges) };
+    const numbers = (rows, fits) => new Set(rows.flatMap((row, index) => (fits(row, index) ? [index] : [])));
+    return {
+      nodes: numbers(this.picture.nodes, (node, index) => this.shown(index) && has(node.name, node.id, kindOf(node))),
+      edges: numbers(this.picture.edges, (edge) => edge.ends.every((end) => this.shown(end)) && has(edge.protocol)),
+    };
   }
 
   /** The rest steps back. null: nothing does. */
@@ -143,6 +159,11 @@ class Scene {
     }
     for (const edge of edges) for (const end of this.picture.edges[edge].ends) kept.nodes.add(end);
     return kept;
+  }
+
+  /** Nodes and edges with the nodes at the edges' ends. */
+  withEnds({ nodes, edges }) {
+    return { nodes: new Set([...nodes, ...this.around([], edges).nodes]), edges };
   }
 
   /** Which nodes and edges the trait names. */

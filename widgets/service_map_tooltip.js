@@ -14,7 +14,8 @@ class Tooltip {
     const callees = new Set(edges.filter((ends) => ends[0] === index).map((ends) => ends[1]));
     const degree = [[callers.size, "caller"], [callees.size, "callee"]].filter(([size]) => size);
     const note = node.id.endsWith(node.name) && node.id.length - node.name.length < 12 ? null : node.id;
-    this.fill(node.name, kindOf(node), figureList(node), degree.map(([size, word]) => `${size} ${word}${size > 1 ? "s" : ""}`).join(" · "), note);
+    const around = degree.map(([size, word]) => `${size} ${word}${size > 1 ? "s" : ""}`).join(" · ");
+    this.fill(node.name, kindOf(node), figureList(node), around, note);
   }
 
   edge(scene, index) {
@@ -27,7 +28,8 @@ class Tooltip {
   fill(title, kind, figures, degree, note) {
     const latencies = figures.filter(([name]) => /^p\d\d$/.test(name)), counts = figures.filter(([name]) => !/^p\d\d$/.test(name));
     const cells = ([name, value] = ["", ""]) => [html("dt", {}, name), html("dd", {}, value)];
-    const rows = Array.from({ length: Math.max(latencies.length, counts.length) }, (_, row) => [...cells(counts[row]), ...cells(latencies[row])]).flat();
+    const length = Math.max(latencies.length, counts.length);
+    const rows = Array.from({ length }, (_, row) => [...cells(counts[row]), ...cells(latencies[row])]).flat();
     this.element.replaceChildren(
       html("strong", {}, title), html("div", { class: "wb-kind" }, kind), html("dl", {}, ...rows),
       ...[degree, note].filter(Boolean).map((text) => html("div", { class: "wb-more" }, text)));
