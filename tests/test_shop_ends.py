@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,10 +25,24 @@ NOBODY = "http://127.0.0.1:9"
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def sink(monkeypatch) -> Iterator[str]:
+    """The endpoint of something that takes all telemetry and does nothing with it: the recorder."""
+    monkeypatch.syspath_prepend(str(SHOP.parent))
+    from record import Recorder
+
+    with Recorder() as recorder:
+        thread = threading.Thread(target=recorder.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{recorder.server_port}"
+        recorder.shutdown()
+        thread.join()
+
+
 class Shop:
     """A running shop with a temporary directory of its own."""
 
-    def __init__(self, directory: Path, *options: str, endpoint: str = NOBODY) -> None:
+    def __init__(self, directory: Path, *options: str, endpoint: str) -> None:
         self.words = directory / "words"
         self.temporary = Path(tempfile.mkdtemp())  # not in `directory`, which is closed to PostgreSQL's user
         self.temporary.chmod(0o755)
@@ -50,7 +65,7 @@ class Shop:
 
 
 @contextmanager
-def shop(directory: Path, *options: str, endpoint: str = NOBODY) -> Iterator[Shop]:
+def shop(directory: Path, *options: str, endpoint: str) -> Iterator[Shop]:
     running = Shop(directory, *options, endpoint=endpoint)
     try:
         yield running
@@ -78,14 +93,16 @@ def test_sigterm_ends_it_early_with_lake_and_truth_agreeing_and_sqlite_standing_
             assert begun.process.wait(40) == 128 + signal.SIGTERM
             assert begun.left() == []
     assert "stock and stream: SQLite stands in; ledger: SQLite stands in" in begun.words.read_text()
-    true = {(each["source"], each["target"]): each["calls"] for each in json.loads(truth_file.read_text())["edges"]}
+    truth = json.loads(truth_file.read_text())
+    assert all(each["answer"].isdigit() for each in truth["requests"]), "everybody was answered"
+    true = {(each["source"], each["target"]): each["calls"] for each in truth["edges"]}
     edges = wb.service_map(wb.open(tmp_path / "lake").whole()).edges
     assert dict(zip(edges.select("source", "target").rows(), edges["calls"], strict=True)) == true
     assert {("inventory", "database:sqlite"), ("queue:sqlite/order-confirmations", "mailer")} <= true.keys()
 
 
-def test_a_service_that_dies_ends_the_shop_with_its_name(tmp_path):
-    with shop(tmp_path, "--duration", "100s", *WITHOUT_STORES) as begun:
+def test_a_service_that_dies_ends_the_shop_with_its_name(tmp_path, sink):
+    with shop(tmp_path, "--duration", "100s", *WITHOUT_STORES, endpoint=sink) as begun:
         (victim,) = [child for child in begun.opened() if child.cmdline()[-1].endswith("payments.py")]
         victim.kill()
         assert begun.process.wait(60) == 1
@@ -93,8 +110,8 @@ def test_a_service_that_dies_ends_the_shop_with_its_name(tmp_path):
     assert "payments ended by itself with status -9" in begun.words.read_text()
 
 
-def test_no_process_outlives_a_shop_that_is_killed(tmp_path):
-    with shop(tmp_path, "--duration", "100s") as begun:
+def test_no_process_outlives_a_shop_that_is_killed(tmp_path, sink):
+    with shop(tmp_path, "--duration", "100s", endpoint=sink) as begun:
         programs = {child.name() for child in begun.opened()}
         assert len(begun.children) >= 6
         if shutil.which("redis-server"):
@@ -110,6 +127,8 @@ def test_no_process_outlives_a_shop_that_is_killed(tmp_path):
         (["--duration", "soon"], "'soon' is no duration"),
         (["--faults", "latency:payment:1s-2s"], "there is latency:payments"),
         (["--rate", "0"], "must be above 0"),
+        (["--truth", "/no/such/directory/truth.json"], "there is no such directory"),
+        ([], "start one: workbench collect otlp"),
     ],
 )
 def test_wrong_options_are_told_before_anything_starts(tmp_path, options, words):

@@ -11,10 +11,12 @@ import collections
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +73,7 @@ def run(options: argparse.Namespace, place: Place) -> None:
     if options.truth and not options.truth.absolute().parent.is_dir():
         raise ShopError(f"--truth {options.truth}: there is no such directory")
     switches = schedule.switches(options.faults, duration)
+    check_receiver(options.endpoint)
     nodes, urls = open_stores(options, place)
     storefront = services.start(options, place.directory, place.children, urls)
 
@@ -114,6 +117,17 @@ def run(options: argparse.Namespace, place: Place) -> None:
         raise interrupted
 
 
+def check_receiver(endpoint: str) -> None:
+    """Without somebody who takes it, all telemetry would be for nothing."""
+    parts = urllib.parse.urlsplit(endpoint)
+    if not parts.hostname:
+        raise ShopError(f"--endpoint {endpoint!r} is no URL: write for example http://127.0.0.1:4318")
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), timeout=5).close()
+    except OSError as error:
+        raise ShopError(f"no receiver at {endpoint} ({error}); start one: workbench collect otlp") from None
+
+
 def open_stores(options: argparse.Namespace, place: Place) -> tuple[dict[str, str], dict[str, str]]:
     """Start and fill the stores: their nodes on a service map, and the variables that name their addresses."""
     redis_program = None if "redis-server" in options.without else stores.redis_program()
@@ -141,13 +155,18 @@ def started(start: Callable[..., stores.Store], program, directory: Path, place:
 
 def let_people_in(load: Load, plan, children: Children, switches: list[dict]) -> Ended | None:
     """Run the load, say which fault begins, and watch the processes; a signal ends the load early."""
-    stop = threading.Event()
-    people = threading.Thread(target=load.run, args=(plan, stop))
-    people.start()
+    stop, finished = threading.Event(), threading.Event()
+
+    def people() -> None:
+        try:
+            load.run(plan, stop)
+        finally:
+            finished.set()
+
+    threading.Thread(target=people).start()
     coming = collections.deque(switches)
     try:
-        while people.is_alive():
-            people.join(0.1)
+        while not finished.wait(0.1):  # not Thread.join: interrupted, Python 3.11 takes the thread for ended
             children.check()
             if coming and time.time_ns() >= coming[0]["from_unix_nano"]:
                 switch = coming.popleft()
@@ -157,7 +176,7 @@ def let_people_in(load: Load, plan, children: Children, switches: list[dict]) ->
         return ended
     finally:
         stop.set()
-        people.join(10)
+        finished.wait(10)
     return None
 
 
