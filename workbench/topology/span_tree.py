@@ -51,7 +51,7 @@ from (
 
 INTERNAL, CLIENT, PRODUCER, SERVER, CONSUMER = range(5)
 NONE = np.int32(-1)
-PIECE = 1 << 17
+PIECE = 1 << 16
 
 Ints = npt.NDArray[Any]
 
@@ -84,7 +84,9 @@ def span_tree(window: Window) -> SpanTree:
     known = window.sql(SERVICES, **first_starts(rows["service_key"], rows["start"])).sort("service_key")
     services = sorted(set(known["service_name"]))
     codes = np.array([services.index(name) for name in known["service_name"]], np.int32)
-    repeated = pl.Series(rows["span_key"]).n_unique() < table.num_rows
+    in_order = np.sort(rows["span_key"])  # a quarter of what a hash table costs
+    repeated = bool((in_order[1:] == in_order[:-1]).any())
+    del in_order
     if repeated:
         stays = _one_of_each(rows)
         rows = {name: column[stays] for name, column in rows.items()}
