@@ -200,5 +200,5 @@ def test_an_empty_window_gives_a_readable_report_and_no_failure(path, recording,
     ended = run(path, {"lake": str(recording), "start": "2020-01-01", "end": "2020-01-02"}, output=tmp_path)
     assert ended.failure is None
     page = ended.html.read_text()
-    assert "in this window" in page
+    assert "nothing in this window; the lake has data from" in page
     assert "an empty <code>last</code> means the whole lake" in page

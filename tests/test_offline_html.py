@@ -286,6 +286,34 @@ def test_messages_are_folded_and_progress_bars_show_their_last_state():
     assert "50%" not in page
 
 
+def test_an_empty_window_is_told_in_sight_and_warnings_name_no_place_of_the_machine():
+    warnings = (
+        "/srv/app/workbench/lake/window.py:103: EmptyWindow: nothing in this window; the lake has <data> from then\n"
+        "  return self.window(end)\n"
+        "/tmp/ipykernel_7/1.py:1: UserWarning: odd\n"
+        "  warn('odd')\n"
+    )
+    page = page_of(new_output("stream", name="stderr", text=warnings))
+    assert '<p class="note">nothing in this window; the lake has &lt;data&gt; from then</p>' in page
+    assert "UserWarning: odd" in page
+    assert "/srv" not in page
+    assert "ipykernel_7" not in page
+
+
+def test_a_traceback_keeps_what_a_library_is_called_and_drops_where_it_lies():
+    trace = [
+        "File /srv/ann/.venv/lib/python3.11/site-packages/polars/frame.py:12, in select(self)",
+        "File ~/work/workbench/metrics/red.py:7, in red(window)",
+        "https://example.org/workbench/x and a/b stay",
+    ]
+    page = page_of(new_output("error", ename="KeyError", evalue="x", traceback=trace))
+    assert "/srv" not in page
+    assert "~/work" not in page
+    assert "site-packages/polars/frame.py:12" in page
+    assert "workbench/metrics/red.py:7" in page
+    assert "https://example.org/workbench/x and a/b stay" in page
+
+
 def test_the_window_stands_in_the_head_once_and_not_in_the_text():
     told = {"lake": "lake", "from": "2026-11-24T12:00:00Z", "to": "2026-11-24T13:00:00Z", "versions": {"spans": 3}}
     data = {"application/vnd.workbench.provenance+json": told, "text/html": "<p>Window of lake</p>"}
@@ -314,6 +342,11 @@ def test_polars_tables_lose_quotes_and_types_and_numbers_go_to_the_right():
     assert '<td class="number">1,200</td>' in shown
     assert '<th class="number">calls</th>' in shown
     assert "<th>name</th>" in shown
+
+
+def test_versions_and_texts_with_digits_are_no_numbers():
+    table = "<table><thead><tr><th>v</th></tr></thead><tbody><tr><td>1.0.0</td></tr></tbody></table>"
+    assert "number" not in readable(harmless(table))
 
 
 def test_a_table_of_anybody_else_keeps_its_texts():

@@ -19,7 +19,7 @@ from typing import Any
 from workbench.lake import BadInput
 from workbench.reports.bundle import Bundle, compressed, saved_models
 from workbench.reports.heading import heading
-from workbench.reports.outputs import outputs_html, prepare_nested
+from workbench.reports.outputs import outputs_html, prepare_nested, without_places
 from workbench.reports.sanitised import markdown
 
 PAGE = Path(__file__).with_name("page")
@@ -135,10 +135,11 @@ def _plotly() -> str:
 def _template() -> Any:
     import jinja2
 
-    loader = jinja2.FileSystemLoader(PAGE)
-    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(
-        "page.html.j2"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["without_places"] = without_places
+    return environment.get_template("page.html.j2")
 
 
 def _loaded(notebook: Any) -> Any:

@@ -15,8 +15,16 @@ from workbench.reports.tables import readable
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 FIGURE = "application/vnd.plotly.v1+json"
+EMPTY = "EmptyWindow: "
 LONGEST_TEXT = 200_000
 NO_STATE = "This view cannot be shown: its data were not saved, because the run ended before."
+# Python's form of a warning: place, kind, text, then a line of source.
+_WARNING = re.compile(r"^\S+?:\d+: (\w+): (.*)\n(?:  .*\n?)?", re.MULTILINE)
+# Directories of this machine, before a library's own; the executed notebook keeps them.
+_PLACE = re.compile(
+    r"(?:(?<=\x1b\[\dm)|(?<=\x1b\[\d\dm)|(?<=;\d\dm)|(?<![\w./~:]))"  # a word begins, perhaps after a colour
+    r"[~/][^\s:\"'()]*?/(?=(?:site-packages|lib/python3\.\d+|workbench|widgets|collectors)/)"
+)
 _CURSOR = re.compile(r"\x1b\[[0-9;?]*[A-LN-Za-ln-z]")  # ends in m: a colour, which ansi2html knows
 
 
@@ -50,7 +58,7 @@ def prepare_nested(bundle: Bundle) -> None:
 def _error(output: Any) -> str:
     """Closed: the page's top shows the traceback already."""
     name = html.escape(f"{output['ename']}: {output['evalue']}"[:500])
-    trace = _ansi("\n".join(output["traceback"]))
+    trace = _ansi(without_places("\n".join(output["traceback"])))
     return f'<details class="messages"><summary>{name}</summary><pre class="text error">{trace}</pre></details>'
 
 
@@ -105,25 +113,38 @@ def _alt(data: dict[str, Any]) -> str:
 
 
 def _stream(name: str, text: str) -> str:
-    if not text.strip():
-        return ""
-    body = f'<pre class="text {name}">{_ansi(text)}</pre>'
-    # Warnings and progress bars: a reader of the report seldom needs them, but they are not hidden from one.
-    return (
-        f'<details class="messages"><summary>Messages of this step</summary>{body}</details>'
-        if name == "stderr"
-        else body
-    )
+    if name == "stderr":
+        return _messages(text)
+    return f'<pre class="text {name}">{_ansi(text)}</pre>' if text.strip() else ""
+
+
+def _messages(text: str) -> str:
+    """Warnings and progress bars, folded: a reader of the report seldom needs them, but they are not hidden from one.
+
+    That a window is empty, and where the data are, is no side issue and stays in sight.
+    """
+    lines = _WARNING.sub(r"\1: \2\n", text).splitlines(keepends=True)
+    empty = dict.fromkeys(line.removeprefix(EMPTY).strip() for line in lines if line.startswith(EMPTY))
+    notes = "".join(f'<p class="note">{html.escape(line)}</p>' for line in empty)
+    rest = "".join(line for line in lines if not line.startswith(EMPTY))
+    if not rest.strip():
+        return notes
+    body = f'<pre class="text stderr">{_ansi(without_places(rest))}</pre>'
+    return f'{notes}<details class="messages"><summary>Messages of this step</summary>{body}</details>'
+
+
+def without_places(text: str) -> str:
+    """A traceback that does not tell where on this machine the libraries lie."""
+    return _PLACE.sub("", text)
 
 
 def _ansi(text: str) -> str:
     from nbconvert.filters.ansi import ansi2html
 
     cut = text[:LONGEST_TEXT]
-    lines = (
-        line.rstrip("\r").rpartition("\r")[2] for line in _CURSOR.sub("", cut).split("\n")
-    )  # progress bars rewrite
-    shown = str(ansi2html("\n".join(lines).rstrip("\n")))
+    lines = _CURSOR.sub("", cut).split("\n")
+    last_states = [line.rstrip("\r").rpartition("\r")[2] for line in lines]  # progress bars rewrite their line
+    shown = str(ansi2html("\n".join(last_states).rstrip("\n")))
     missing = len(text) - len(cut)
     return shown + (f"\n\n[{missing:,} more characters are in the executed notebook]" if missing else "")
 

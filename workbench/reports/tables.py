@@ -9,7 +9,7 @@ import re
 _TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 _ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[hd])((?:\s[^>]*)?)>(.*?)</t[hd]>", re.DOTALL)
-_NUMBER = re.compile(r"\s*[-+\u2212]?[\d_,.]*\d(?:e[-+]?\d+)?\s*|null|None|NaN|\u2026|&hellip;", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*[-+\u2212]?\d[\d_,]*(?:\.\d+)?(?:e[-+]?\d+)?\s*|null|None|NaN|\u2026|&hellip;", re.IGNORECASE)
 _SHAPE = re.compile(r"<small>shape: \(([\d_]+), [\d_]+\)</small>")
 
 
