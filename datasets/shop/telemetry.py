@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from opentelemetry import metrics, trace
-from opentelemetry._logs import set_logger_provider
+from opentelemetry._logs import get_logger_provider, set_logger_provider
 from opentelemetry.instrumentation.logging import LoggingInstrumentor
 from opentelemetry.metrics import Observation
 from opentelemetry.sdk._logs import LoggerProvider
@@ -69,8 +69,6 @@ def start(*instrumentors) -> None:
 
 def end() -> None:
     """Export what is still waiting."""
-    from opentelemetry._logs import get_logger_provider
-
     for provider in (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider()):
         provider.shutdown()
 
