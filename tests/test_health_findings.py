@@ -119,6 +119,20 @@ def test_operations_are_named_with_their_service():
     assert str(wb.health_findings(table)).startswith("POST /charge of pay was slower")
 
 
+def test_a_service_with_many_changes_does_not_hide_the_only_one_of_another():
+    loud = [
+        red(f"loud{number}", p95=[50.0] * 6 + [4000.0] * 4 + [50.0] * 8 + [900.0] * 4 + [50.0] * 6)
+        for number in range(6)
+    ]
+    quiet = red("quiet", p95=[50.0] * 10 + [80.0] * 6 + [50.0] * 12)
+    assert "quiet was slower from 12:10 to 12:16" in str(wb.health_findings(pl.concat([*loud, quiet])))
+
+
+def test_the_shoulder_of_a_change_is_no_second_one():
+    (sentence,) = wb.health_findings(red(p95=[50.0] * 8 + [150.0] * 3 + [900.0] * 4 + [50.0] * 9)).sentences
+    assert "12:11 to 12:15" in sentence or "12:08 to 12:15" in sentence
+
+
 def test_many_changes_are_cut_and_counted():
     many = pl.concat([red(f"s{number:02}", p95=SLOW) for number in range(12)])
     sentences = wb.health_findings(many).sentences

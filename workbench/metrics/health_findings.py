@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def health_findings(red: "pl.DataFrame") -> Findings:
-    """What changed, as sentences: the ten worst changes of services (or operations), in the order of their time."""
+    """What changed, as sentences: at most ten, the worst of each service (or operation) first, told in order of time."""
     changes = health_changes(red)
     if not red["calls"].sum():
         remedy = "Give a longer window: an empty `last` means the whole lake."
@@ -78,7 +79,9 @@ def health_findings(red: "pl.DataFrame") -> Findings:
         what = "operation" if "operation" in line else "service"
         every = f"the one {what}" if lines == 1 else f"all {lines} {what}s"
         return Findings([f"Nothing unusual: {every} kept speed, errors and load through this window."], changes)
-    chosen = sorted(told[:MOST_SENTENCES], key=lambda row: row["from_time"])  # stable: errors stay first
+    chosen = sorted(
+        _from_each(told, line)[:MOST_SENTENCES], key=lambda row: row["from_time"]
+    )  # stable: errors stay first
     sentences = [_sentence(row, line) for row in chosen]
     if len(told) > MOST_SENTENCES:
         sentences.append(f"And {len(told) - MOST_SENTENCES} smaller changes.")
@@ -100,6 +103,17 @@ def _stories(changes: "pl.DataFrame", line: list[str]) -> list[dict[str, Any]]:
         if next(alike, None) is None:
             stories.append(row)
     return stories
+
+
+def _from_each(stories: list[dict[str, Any]], line: list[str]) -> list[dict[str, Any]]:
+    """The worst of each service (or operation), then the second worst of each, ...: no faulty one hides another."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    turns = []
+    for story in stories:
+        name = tuple(story[each] for each in line)
+        turns.append(seen[name])
+        seen[name] += 1
+    return [story for _, story in sorted(zip(turns, stories, strict=True), key=lambda pair: pair[0])]
 
 
 def _changes(part: "pl.DataFrame") -> list[dict[str, Any]]:
@@ -127,6 +141,7 @@ def _stretches(measure: str, rows: "pl.DataFrame", find: _Search) -> list[dict[s
     """The strongest stretch; then it is taken out and the rest is searched again, for what was smaller or shorter."""
     left = np.arange(rows.height)
     found: list[dict[str, Any]] = []
+    borders: dict[bool, set[int]] = {True: set(), False: set()}  # of stretches found, by worse or better
     while len(found) < MOST_STRETCHES:
         stretch = find(left)
         if stretch is None or not _matters(measure, stretch):
@@ -136,7 +151,10 @@ def _stretches(measure: str, rows: "pl.DataFrame", find: _Search) -> list[dict[s
             break  # what lies around a stretch that was taken out is none
         if len(left) - len(places) < FEWEST_OUTSIDE:
             break  # how load begins and ends is no change
-        found.append(_row(measure, rows, stretch, places))
+        shoulder = {places[0], places[-1] + 1} & borders[stretch.during > stretch.before]
+        if not shoulder:  # of a stretch that was found before: the same story
+            found.append(_row(measure, rows, stretch, places))
+        borders[stretch.during > stretch.before] |= {places[0], places[-1] + 1}
         left = np.delete(left, slice(stretch.first, stretch.after))
     return found
 
