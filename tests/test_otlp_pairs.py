@@ -2,7 +2,9 @@
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+import workbench as wb
 from workbench.formats.otlp import decode
+from workbench.lake import Writer
 from workbench.lake.schema import SPANS
 
 
@@ -45,3 +47,27 @@ def test_a_text_that_is_no_text_costs_its_own_payload_only():
     found = decode("traces", [broken, request("a")], 7)
     assert found.tables["spans"]["name"].to_pylist() == ["a"]
     assert [position for position, _ in found.refused] == [0]
+
+
+def test_packed_rows_of_two_days_lie_in_the_lake_as_they_came(tmp_path):
+    day = 86_400 * 10**9
+    message = ExportTraceServiceRequest()
+    scope = message.resource_spans.add().scope_spans.add()
+    for name, start in (("a", 20_000 * day), ("b", 20_001 * day), ("c", 20_000 * day + 1)):
+        span = scope.spans.add(name=name, trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=start)
+        span.attributes.add(key="http.route").value.string_value = f"/{name}"
+        span.attributes.add(key="empty")
+    rows = decode("traces", [message.SerializeToString()], 7, packed=True).tables
+    assert Writer(tmp_path).append(rows, app_id="test", sequence=1) == {"spans": 3}
+    window = wb.open(tmp_path).window(20_000 * day, 20_002 * day)
+    found = window.sql("select name, http_route, attributes, attribute_types from spans order by name").to_arrow()
+    assert found.to_pylist() == [
+        {
+            "name": name,
+            "http_route": f"/{name}",
+            "attributes": [("http.route", f"/{name}"), ("empty", None)],
+            "attribute_types": "sn",
+        }
+        for name in "abc"
+    ]
+    assert len(list(tmp_path.glob("spans/day=*"))) == 2

@@ -45,28 +45,33 @@ class Attributes:
     def promoted(self, columns: dict[str, tuple[str, ...]]) -> dict[str, pa.Array]:
         """Columns of single attributes: column -> keys, the first that a row has wins."""
         position = {name: number for number, name in enumerate(self.keys.dictionary.to_pylist())}
-        key_of_pair = self.keys.indices.to_numpy(zero_copy_only=False)
+        key_of_pair, text_of_pair = self.keys.indices.to_numpy(), self.texts.indices.fill_null(-1).to_numpy()
         rows = len(self.offsets) - 1
         row_of = np.repeat(np.arange(rows, dtype=np.int32), np.diff(self.offsets))
         by_key = _by_key(key_of_pair[self.codes], len(position))
+        pairs_of_key = _by_key(key_of_pair, len(position))
         found = {}
         for column, candidates in columns.items():
             there = [position[name] for name in candidates if name in position]
             if not there:
                 found[column] = pa.nulls(rows, pa.int64() if column in INTEGERS else NOTHING)
                 continue
-            wanted = np.zeros(len(position), bool)
-            wanted[there] = True
-            pairs = np.flatnonzero(wanted[key_of_pair])  # that may stand in this column: a small dictionary
-            number = np.empty(len(key_of_pair), np.int32)
-            number[pairs] = np.arange(len(pairs))
+            # A dictionary of its own: of all texts, those that stand in this column. The last number is for NULL (-1).
+            number = np.full(len(self.texts.dictionary) + 1, -1, np.int32)
+            for key in there:
+                number[text_of_pair[pairs_of_key[key]]] = 0
+            number[-1] = -1
+            texts = np.flatnonzero(number == 0)
+            number[texts] = np.arange(len(texts))
             index = np.full(rows, -1, np.int32)
             for key in reversed(there):  # the first candidate is written last and wins
                 entries = by_key[key]
-                index[row_of[entries]] = number[self.codes[entries]]
-            texts = self.texts.take(pa.array(pairs)).cast(pa.string())
-            values = _integers(texts) if column in INTEGERS else texts.dictionary_encode()
-            found[column] = values.take(pa.array(index, mask=index < 0))
+                index[row_of[entries]] = number[text_of_pair[self.codes[entries]]]
+            values, indices = self.texts.dictionary.take(pa.array(texts)), pa.array(index, mask=index < 0)
+            if column in INTEGERS:
+                found[column] = _integers(values).take(indices)
+            else:
+                found[column] = pa.DictionaryArray.from_arrays(indices, values)
         return found
 
     def of(self, rows: np.ndarray) -> "Attributes":
