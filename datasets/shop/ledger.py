@@ -42,6 +42,11 @@ class Ledger:
         self.many("insert into charges values (%s, %s, %s, %s)", charges)
         self.many("insert into order_lines values (%s, %s, %s)", lines)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        while not self.idle.empty():
+            self.idle.get().close()
+
     @contextlib.contextmanager
     def _cursor(self) -> Iterator:
         try:

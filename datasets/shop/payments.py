@@ -72,3 +72,4 @@ def history(user: str):
 
 if __name__ == "__main__":
     serve(app)
+    ledger.close()

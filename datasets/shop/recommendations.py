@@ -68,9 +68,9 @@ async def main() -> None:
     app = web.Application()
     app.add_routes([web.get("/similar", similar), web.get("/healthz", health)])
     async with ClientSession(os.environ["INVENTORY_URL"]) as app[INVENTORY]:
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
-        await web.SockSite(runner, socket.socket(fileno=int(os.environ["SHOP_SOCKET"])), shutdown_timeout=2).start()
+        await web.SockSite(runner, socket.socket(fileno=int(os.environ["SHOP_SOCKET"]))).start()
         await stop.wait()
         await runner.cleanup()
 

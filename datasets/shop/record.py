@@ -100,6 +100,7 @@ def main() -> int:
     shop += ["--duration", options.duration, "--rate", options.rate, "--faults", options.faults]
     status = subprocess.run([*shop, "--truth", str(options.output / "truth.json")], check=False).returncode
     recorder.shutdown()
+    recorder.server_close()
     if status:
         return status
     for signal, bodies in recorder.bodies.items():

@@ -103,7 +103,8 @@ def fill(stock_url: str, ledger_url: str, stream_url: str) -> None:
     orders = [(f"{user}-{number:02}", user, number) for user in USERS for number in range(20)]
     charges = [(order, user, 1000 + number, "paid") for order, user, number in orders]
     lines = [(order, f"p{1 + (number + line) % 200}", 1 + line) for order, _, number in orders for line in range(3)]
-    ledger.Ledger(ledger_url).create(charges, lines)
+    with contextlib.closing(ledger.Ledger(ledger_url)) as opened:
+        opened.create(charges, lines)
 
 
 def _free_port() -> int:
