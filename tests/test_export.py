@@ -5,7 +5,7 @@ import json
 
 import pytest
 from backports import zstd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from typer.testing import CliRunner
 
 from collectors.files.exporter import export
@@ -19,6 +19,7 @@ from workbench.formats.otlp import json_to_protobuf
 from workbench.formats.otlp.requests import REQUESTS
 from workbench.lake import BadParameter, Lake, UnknownName, Writer
 
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # to shrink through lakes on disk would take minutes
 SIGNALS = ["traces", "logs", "metrics", "profiles"]
 
 
@@ -59,7 +60,12 @@ def test_what_is_exported_is_what_came_in_and_imports_back(tmp_path, signal):
 
 @pytest.mark.parametrize("signal", ["traces", "logs", "metrics"])
 def test_any_request_survives_import_and_export(tmp_path_factory, signal):
-    @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(
+        max_examples=3,
+        deadline=None,
+        phases=QUICK,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
     @given(requests(signal).filter(leaves_of))
     def survives(made):
         folder = tmp_path_factory.mktemp("export")

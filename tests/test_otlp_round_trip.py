@@ -3,6 +3,7 @@
 import base64
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.otlp_literals import canonical, leaves_of, requests
 from workbench.formats.otlp import decode, encode, json_to_protobuf, protobuf_to_json
-from workbench.formats.otlp.decode import TABLE_OF
+from workbench.formats.otlp.decoding import TABLE_OF
 from workbench.formats.otlp.requests import REQUESTS
 from workbench.lake import Lake, Writer
 
@@ -99,3 +100,10 @@ def test_many_payloads_give_the_rows_of_each(signal, data):
     together = decode(signal, payloads, RECEIVED).tables[table]
     alone = [row for each in payloads for row in decode(signal, [each], RECEIVED).tables[table].to_pylist()]
     assert sorted(map(repr, together.to_pylist())) == sorted(map(repr, alone))
+
+
+def test_no_module_of_the_package_has_the_name_of_a_function():
+    from workbench.formats import otlp
+
+    modules = {path.stem for path in Path(otlp.__file__).parent.glob("*.py")}
+    assert not modules & set(otlp.__all__)  # `from workbench.formats.otlp import decode` would give the module

@@ -18,8 +18,8 @@ from backports import zstd
 from isal import igzip
 
 from workbench.formats.otlp import encode, protobuf_to_json
-from workbench.formats.otlp.decode import TABLE_OF
-from workbench.formats.otlp.encode import ROWS_PER_REQUEST
+from workbench.formats.otlp.decoding import TABLE_OF
+from workbench.formats.otlp.encoding import ROWS_PER_REQUEST
 from workbench.formats.otlp.profile_encode import Stacks, encode_profiles
 from workbench.lake import TABLES, BadParameter, LakeError, UnknownName, Window
 from workbench.lake.window import FOREVER_NS

@@ -4,9 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.formats.otlp.decode import decode
     from workbench.formats.otlp.decoded import Decoded
-    from workbench.formats.otlp.encode import encode
+    from workbench.formats.otlp.decoding import decode
+    from workbench.formats.otlp.encoding import encode
     from workbench.formats.otlp.json_text import json_to_protobuf, protobuf_to_json
     from workbench.formats.otlp.requests import SIGNALS, validate
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _PLACES = {
     "Decoded": "decoded",
     "SIGNALS": "requests",
-    "decode": "decode",
-    "encode": "encode",
+    "decode": "decoding",
+    "encode": "encoding",
     "json_to_protobuf": "json_text",
     "protobuf_to_json": "json_text",
     "validate": "requests",
@@ -26,7 +26,6 @@ __all__ = ["SIGNALS", "Decoded", "decode", "encode", "json_to_protobuf", "protob
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
-    # All at once: importing the module `decode` bound that name to the module, and the function has to win.
-    globals().update({each: getattr(module, each) for each, place in _PLACES.items() if place == _PLACES[name]})
-    return getattr(module, name)
+    value = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from workbench.formats.otlp.decode import decode
 from workbench.formats.otlp.decoded import Decoded
+from workbench.formats.otlp.decoding import decode
 from workbench.formats.otlp.requests import parsed
 
 BATCH_BYTES = 16 << 20

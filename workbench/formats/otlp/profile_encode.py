@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.formats.otlp.encode import RESOURCE, SCOPE, Row, fill_resource, fill_scope, key_of
+from workbench.formats.otlp.encoding import RESOURCE, SCOPE, Row, fill_resource, fill_scope, key_of
 from workbench.formats.otlp.profile_tables import Tables, unsigned
 from workbench.formats.otlp.profiles import OLDER_FORMAT, UNITS_KEY
 from workbench.formats.otlp.requests import REQUESTS
