@@ -6,8 +6,10 @@ text from elsewhere (a report's parameter, a page) can do no harm. Who wants to 
 as a frame: `polars.SQLContext` or a DuckDB connection takes the answer of `window.sql`.
 """
 
+import re
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 on_statement: Callable[[str, dict[str, Any]], None] | None = None
 
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)  # MULTI: PIVOT
+CATALOGUE = ("information_schema", "duckdb_", "pg_", "sqlite_", "query", "show")  # words of queries about all tables
 FEW_TRACES = 200  # so many ids are written into the view, where bloom filters and row group bounds can use them
 
 
@@ -49,19 +52,34 @@ class Engine:
         self._connection.execute("set timezone = 'UTC'")
         if window.trace_ids is not None and len(window.trace_ids) > FEW_TRACES:
             self._connection.register("chosen_traces", pa.table({"trace_id": pa.array(window.trace_ids, pa.string())}))
+        self._window = weakref.ref(window)  # the window holds its engine: a circle would delay the clean-up
+        self._views = {name: (table, 0) for name, table in TABLES.items()}
+        self._views["spans_around"] = (TABLES["spans"], MARGIN_NS)
+        self._waiting = dict(self._views)  # a view costs milliseconds, a query needs one or two
         opened: set[str] = set()
-        try:
-            for name, table in TABLES.items():
-                opened |= self._view(window, table, name, 0)
-            opened |= self._view(window, TABLES["spans"], "spans_around", MARGIN_NS)
-        except duckdb.Error as error:
-            raise _gone(error, self._uri) from error
+        if "://" not in self._uri:
+            for table, margin_ns in self._views.values():
+                opened |= set(window.files(table.name, margin_ns=margin_ns))
         self._connection.execute(f"set allowed_paths = [{', '.join(map(literal, sorted(opened)))}]")
         self._connection.execute("set enable_external_access = false")
         self._connection.execute("set lock_configuration = true")
 
-    def _view(self, window: "Window", table: Table, view: str, margin_ns: int) -> set[str]:
-        """Create one view; the files that it opens."""
+    def _make_views(self, query: str) -> None:
+        """Create the views that a query names; where it names none, or looks at the catalogue, all."""
+        words = set(re.findall(r"\w+", query.lower()))
+        named = words & self._views.keys()
+        if not named or any(word.startswith(CATALOGUE) for word in words):
+            named = set(self._views)
+        window = self._window()
+        if window is None:
+            raise LakeError("the window is gone", self._uri, "keep it for as long as you ask it")
+        for name in [name for name in self._waiting if name in named]:
+            table, margin_ns = self._waiting[name]
+            self._view(window, table, name, margin_ns)
+            del self._waiting[name]
+
+    def _view(self, window: "Window", table: Table, view: str, margin_ns: int) -> None:
+        """Create one view."""
         files = window.files(table.name, margin_ns=margin_ns)
         columns = ", ".join(f'"{name}"' for name in [*table.schema.names, DAY.name])
         self._connection.register(f"empty_{view}", table.schema.append(DAY).empty_table())
@@ -81,7 +99,6 @@ class Engine:
                 source = f'(select * from "empty_{view}" union all by name select * from {source})'  # noqa: S608
         where = " and ".join(["true", *_conditions(window, table, margin_ns)])
         self._connection.execute(f'create view "{view}" as select {columns} from {source} where {where}')  # noqa: S608
-        return set() if stored_elsewhere else set(files)
 
     def arrow(self, query: str, parameters: dict[str, Any]) -> pa.Table:
         """One query's result as Arrow."""
@@ -93,6 +110,7 @@ class Engine:
                 if len(statements) != 1 or statements[0].type not in READS:
                     remedy = "give one select; a window changes nothing, `workbench export` writes files"
                     raise BadParameter("the query is not one statement that reads", self._uri, remedy)
+                self._make_views(query)
                 return self._connection.sql(query, params=parameters or None).to_arrow_table()
         except duckdb.OutOfMemoryException as error:
             remedy = "ask for fewer columns, a shorter window, or aggregate in the query"
