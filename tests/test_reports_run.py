@@ -99,6 +99,7 @@ def test_a_killed_kernel_is_told_with_the_cell_and_the_signal(outcomes):
     assert (failure.cell, failure.error) == (4, "KernelDied")
     assert "SIGKILL" in failure.message
     assert "os.kill" in failure.source
+    assert "The kernel died in step [4]" in outcomes["kernel_died"].html.read_text()
 
 
 def test_the_limit_is_for_the_whole_run_and_names_the_cell_at_work(outcomes):
@@ -200,7 +201,7 @@ def test_an_interrupted_run_writes_its_files_and_takes_its_kernel_along(tmp_path
     assert "interrupted" in errors
     (ended,) = runs(tmp_path / "out")
     assert (ended.status, ended.failure.error) == ("interrupted", "Interrupted")
-    assert ended.html.exists()
+    assert "The run was interrupted in step" in ended.html.read_text()
     assert ended.notebook.exists()
     wait_for(lambda: not psutil.pid_exists(kernel))
 

@@ -67,7 +67,7 @@ def health_changes(red: "pl.DataFrame") -> "pl.DataFrame":
 
 
 def health_findings(red: "pl.DataFrame") -> Findings:
-    """What changed, as sentences: at most ten, the worst of each service (or operation) first, told in order of time."""
+    """What changed, as sentences: at most ten, the worst of each service (or operation) first, in order of time."""
     changes = health_changes(red)
     if not red["calls"].sum():
         remedy = "Give a longer window: an empty `last` means the whole lake."
