@@ -61,7 +61,7 @@ def test_what_is_exported_is_what_came_in_and_imports_back(tmp_path, signal):
 @pytest.mark.parametrize("signal", ["traces", "logs", "metrics"])
 def test_any_request_survives_import_and_export(tmp_path_factory, signal):
     @settings(
-        max_examples=3,
+        max_examples=2,
         deadline=None,
         phases=QUICK,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

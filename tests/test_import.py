@@ -99,7 +99,7 @@ def test_every_encoding_of_every_signal_is_told_by_its_content(lake, tmp_path, s
     }
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_request_is_never_taken_for_one_of_another_signal(data):
     signal = data.draw(st.sampled_from(["traces", "logs", "metrics"]))
@@ -171,6 +171,7 @@ GOOD, BAD = request("traces", 2), b"\x0a\xff\xff\xff"
         (f"{protobuf_to_json('traces', GOOD)}\n{{oh\n".encode(), len(protobuf_to_json("traces", GOOD)) + 1, "line 2"),
         (b'{"resourceSpans": [{"scopeSpans": 3}]}', 0, "in scopeSpans: 3 is no array"),
         (b'{"resourceSpans": [', 0, "not JSON"),
+        (b'{"resourceProfiles": [{"scopeProfiles": [{"profiles": [{"samples": [{}]}]}]}]}', 0, "without a dictionary"),
     ],
 )
 def test_a_damaged_file_is_refused_whole_and_the_place_is_named(lake, tmp_path, content, where, what):

@@ -194,7 +194,7 @@ def test_json_that_is_no_request_is_refused_with_the_place(text, reason):
 def test_json_takes_numbers_and_texts_names_and_nulls_and_ignores_what_it_does_not_know():
     text = """{"future": 1, "resourceSpans": [{"scopeSpans": [{"spans": [
       {"traceId": "AB", "kind": "SPAN_KIND_SERVER", "startTimeUnixNano": "12", "endTimeUnixNano": 13, "name": null,
-       "attributes": [{"key": "n", "value": {"intValue": "-5"}}, 
+       "attributes": [{"key": "n", "value": {"intValue": "-5"}},
                       {"key": "d", "value": {"doubleValue": "NaN"}}]}]}]}]}"""
     made = REQUESTS["traces"].FromString(json_to_protobuf("traces", text.encode()))
     span = made.resource_spans[0].scope_spans[0].spans[0]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from workbench.formats.otlp.decoded import Decoded
 from workbench.formats.otlp.json_text import document_to_protobuf
 from workbench.formats.otlp.messages import Message, batches
+from workbench.formats.otlp.requests import validate
 from workbench.formats.source import Source
 from workbench.lake.errors import BadInput
 
@@ -27,8 +28,12 @@ def recognises(head: bytes) -> bool:
 
 def check(source: Source, progress: Progress = None) -> None:
     """Every line is a request."""
-    for _ in _messages(source, progress):
-        pass
+    for message in _messages(source, progress):
+        if message.signal == "profiles":  # JSON of the right names may still be of no use: no dictionary
+            try:
+                validate(message.signal, message.payload)
+            except BadInput as error:
+                raise source.damaged(error.what, message.offset) from error
 
 
 def read(source: Source, received_unix_nano: int, service: str | None, progress: Progress = None) -> Iterator[Decoded]:
