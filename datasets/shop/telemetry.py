@@ -69,6 +69,8 @@ def start(*instrumentors) -> None:
 
 def end() -> None:
     """Export what is still waiting."""
+    for handler in logging.getLogger().handlers:
+        handler.flushOnClose = False  # it would start a thread for that, and an ending Python takes no new ones
     for provider in (trace.get_tracer_provider(), get_logger_provider(), metrics.get_meter_provider()):
         provider.shutdown()
 
