@@ -185,6 +185,42 @@ def test_a_write_that_fails_half_way_is_taken_back_and_the_next_one_succeeds(tmp
     assert [segments.records(path) for _, path in segments.sealed(wal.directory)] == [([FIRST, SECOND], 0)]
 
 
+@contextlib.contextmanager
+def no_file_handle_left() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_without_a_file_handle_left_the_log_refuses_and_goes_on_when_there_is_one(tmp_path):
+    with log_in(tmp_path) as wal:
+        wal.append(FIRST).result(10)
+        with no_file_handle_left():
+            wait_until(lambda: "Too many open files" in wal.refusal())
+            time.sleep(1.5)  # it would be sealed now, if it could be seen whether another one waits
+        wal.append(SECOND).result(10)
+        wait_until(lambda: numbers(wal.directory) == [1])
+        with no_file_handle_left(), pytest.raises(WalRefused, match="Too many open files"):
+            wal.append(FIRST).result(10)
+        wal.append(THIRD).result(10)
+    assert kept(wal.directory) == [FIRST, SECOND, THIRD]
+
+
+def test_nothing_is_written_to_a_segment_that_was_sealed_when_its_directory_could_not_be_synced(tmp_path):
+    with log_in(tmp_path, segment_bytes=50) as wal:
+        wal.append(FIRST).result(10)
+        with no_file_handle_left():
+            wal.append(SECOND).result(10)  # over 50 bytes: renamed, and no handle for the fsync
+            time.sleep(0.3)
+        assert kept(wal.directory) == [FIRST, SECOND]
+        segments.committed(wal.directory, 1)  # the worker has emptied it
+        wal.append(THIRD).result(10)
+    assert kept(wal.directory) == [THIRD]
+
+
 def test_a_caller_that_goes_away_does_not_stop_the_others(tmp_path):
     with log_in(tmp_path) as wal:
         for _ in range(20):

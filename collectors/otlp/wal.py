@@ -99,6 +99,8 @@ class WriteAheadLog:
                     reason = f"less than {reserve} bytes are free on the disk of the write-ahead log"
             except FileNotFoundError:
                 pass  # committed meanwhile, or deleted: the thread notices
+            except OSError as error:
+                reason = f"the write-ahead log cannot be looked at: {error}"
             self._looked = now, pending, reason
         return self._looked
 
@@ -110,8 +112,9 @@ class WriteAheadLog:
                 self._check_directory()
             if group:
                 self._commit(group)
-            if self._size and (ended or self._due()):
-                self._seal()
+            with contextlib.suppress(OSError):  # no handle left to look with: looked again at the next tick
+                if self._size and (ended or self._due()):
+                    self._seal()
         if self._file is not None:
             os.close(self._file)
 
@@ -132,12 +135,13 @@ class WriteAheadLog:
     def _commit(self, group: list[tuple[Record, Acknowledgement]]) -> None:
         try:
             self._write([part for record, _ in group for part in (segments.header(record), record.payload)])
-        except (OSError, WalRefused) as error:
-            if str(error) != self._trouble:
-                log.error("the write-ahead log refuses: %s", error)  # noqa: TRY400 - the cause is in its text
-            self._trouble = str(error)
+        except (OSError, MemoryError, WalRefused) as error:
+            text = str(error) or type(error).__name__
+            if text != self._trouble:
+                log.error("the write-ahead log refuses: %s", text)  # noqa: TRY400 - the cause is in its text
+            self._trouble = text
             for _, done in group:
-                done.set_exception(WalRefused(f"the write-ahead log cannot take it: {error}"))
+                done.set_exception(WalRefused(f"the write-ahead log cannot take it: {text}"))
             return
         if self._trouble:
             log.info("the write-ahead log takes requests again")
@@ -153,7 +157,7 @@ class WriteAheadLog:
         file = self._segment()
         try:
             _write_all(file, parts)
-        except OSError:
+        except (OSError, MemoryError):
             self._cut(file)
             raise
         began = time.monotonic()
@@ -165,11 +169,11 @@ class WriteAheadLog:
             raise
         self.fsync_seconds = time.monotonic() - began
         self.slowest_fsync_seconds = max(self.slowest_fsync_seconds, self.fsync_seconds)
-        if self._is_gone():
-            raise WalRefused("it was deleted while it was written")
         if not self._size:
             self._opened = began
         self._size += sum(map(len, parts))
+        if self._is_gone():
+            raise WalRefused("it was deleted while it was written")
 
     def _cut(self, file: int) -> None:
         """Take back what a failed write left, or later records behind it could not be read."""
@@ -188,6 +192,7 @@ class WriteAheadLog:
                 fsync_path(self.directory)
             except OSError:
                 os.close(file)
+                path.unlink(missing_ok=True)
                 raise
             self._file, self._size = file, 0
         return self._file
@@ -201,15 +206,17 @@ class WriteAheadLog:
         path = segments.segment_path(self.directory, self._sequence, ".open")
         try:
             path.rename(path.with_suffix(".wal"))
-            fsync_path(self.directory)
         except OSError as error:  # tried again at the next tick
             if str(error) != self._trouble:
                 log.error("cannot seal %s: %s", path, error)  # noqa: TRY400 - the cause is in its text
             self._trouble = str(error)
             return
-        if self._file is not None:
+        if self._file is not None:  # from here on the worker may empty it: not a byte more may go there
             os.close(self._file)
         self._file, self._size = None, 0
+        # Should this fail and the power go, it is an open segment again: with the same number and the same records.
+        with contextlib.suppress(OSError):
+            fsync_path(self.directory)
 
     def _is_gone(self) -> bool:
         """Someone deleted the directory, or the segment that is being written."""
