@@ -1,7 +1,10 @@
 """constraints.txt and environment.yml say the same as pyproject.toml."""
 
+import ast
+import importlib.metadata
 import itertools
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 def constraints() -> dict[str, str]:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
-    return {name.lower().replace("_", "-"): version for name, _, version in (line.partition("==") for line in lines)}
+    return {_canonical(name): version for name, _, version in (line.partition("==") for line in lines)}
 
 
 def test_every_direct_dependency_is_pinned_to_a_version_it_allows():
@@ -21,9 +24,28 @@ def test_every_direct_dependency_is_pinned_to_a_version_it_allows():
     direct = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
     for text in direct:
         requirement = Requirement(text)
-        version = pinned.get(requirement.name.lower())
+        version = pinned.get(_canonical(requirement.name))
         assert version, f"{requirement.name} is missing in constraints.txt: make constraints"
         assert requirement.specifier.contains(version, prereleases=True), f"{text} excludes {version}"
+
+
+def test_every_package_that_is_imported_is_a_declared_dependency():
+    ours = {"workbench", "collectors", "widgets"}
+    declared = {_canonical(Requirement(text).name) for text in PROJECT["dependencies"]}
+    providers = importlib.metadata.packages_distributions()
+    missing = {}
+    for path in itertools.chain(*((ROOT / package).rglob("*.py") for package in ours)):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for top in {name.partition(".")[0] for name in named} - ours - sys.stdlib_module_names:
+                if not declared & {_canonical(name) for name in providers.get(top, [])}:
+                    missing[top] = str(path.relative_to(ROOT))
+    assert missing == {}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_the_conda_environment_is_thin_and_equal_to_the_project():
