@@ -16,7 +16,7 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only tell what wo
 def compact(
     lake: LakeOption = DEFAULT_LAKE,
     dry_run: DryRunOption = False,
-    memory_limit: Annotated[str, typer.Option(help="Memory for sorting; the rest goes to disk.")] = "512MB",
+    memory_limit: Annotated[str, typer.Option(help="Memory for sorting; the rest goes to disk.")] = "640MB",
     form: FormatOption = Format.table,
 ) -> None:
     """Merge small files into large, sorted ones; readers and writers go on meanwhile."""
