@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test lab check bench interop constraints clean
+.PHONY: help demo test lab check bench interop reference constraints clean
 help: ## what can be made here
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -32,6 +32,9 @@ bench: $(INSTALLED) ## all benchmarks; rewrites the tables in benchmarks/README.
 
 interop: $(INSTALLED) ## Node's exporters and a real OpenTelemetry Collector in front of the receiver
 	$(BIN)/python -m benchmarks.interop
+
+reference: $(INSTALLED) ## write docs/cli.md and docs/lake-columns.md from the code
+	PYTHONPATH=. $(BIN)/python scripts/write_reference.py
 
 constraints: $(INSTALLED) ## write constraints.txt from what is installed
 	$(BIN)/python scripts/write_constraints.py
