@@ -47,6 +47,12 @@ class ReceiverProcess:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
+    def peak_bytes(self) -> int:
+        """The most memory that the receiving process has ever had."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [each for each in text.splitlines() if each.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
+
     def stop(self, *, status: int = 0) -> None:
         """Drain and end; what was acknowledged is in the lake when this returns."""
         self.process.send_signal(signal.SIGTERM)

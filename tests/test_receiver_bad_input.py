@@ -4,7 +4,6 @@ import gzip
 import json
 import random
 import socket
-from pathlib import Path
 
 import grpc
 import pytest
@@ -124,7 +123,7 @@ BOMBS = {
 def test_a_gzip_bomb_is_refused_and_memory_stays_bounded(running, case):
     answer = post(running.http, "traces", gzip.compress(BOMBS[case], 1), encoding="gzip")
     assert (answer.status, answer.error[0]) == (413, 8)
-    assert peak(running.process.pid) < HONEST_BYTES
+    assert running.peak_bytes() < HONEST_BYTES
 
 
 @pytest.mark.parametrize("case", ["zeros", "few empty spans"])
@@ -132,13 +131,7 @@ def test_so_is_one_that_comes_by_grpc(running, case):
     with pytest.raises(Refusal) as refusal:
         export(running.grpc, "traces", BOMBS[case], compression=grpc.Compression.Gzip)
     assert refusal.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert peak(running.process.pid) < HONEST_BYTES
-
-
-def peak(pid):
-    """The most memory that the receiving process has ever had."""
-    (line,) = [each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
+    assert running.peak_bytes() < HONEST_BYTES
 
 
 def test_a_large_json_bomb_is_refused(running):

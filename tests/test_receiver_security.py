@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from collectors.otlp.options import TOKEN_VARIABLE, token_in
-from tests.otlp_clients import JSON, Refusal, export, payload, post
+from tests.otlp_clients import JSON, METHOD_OF, Refusal, export, payload, post
 from tests.receiver_process import failed_start, receiver, services_in, wait_until
 from workbench.lake.errors import BadParameter
 
@@ -71,6 +71,18 @@ def test_without_it_nothing_is_taken(running, trusted, token):
                 certificate=running.certificate.read_bytes(),
             )
         assert refusal.value.code == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_large_message_without_it_is_refused_before_it_is_read(running):
+    credentials = grpc.ssl_channel_credentials(running.certificate.read_bytes())
+    options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]  # a connection each
+    before, body = running.peak_bytes(), bytes(60 << 20)
+    channels = [grpc.secure_channel(running.grpc, credentials, options) for _ in range(6)]
+    calls = [channel.unary_unary(METHOD_OF["traces"]).future(body, timeout=60) for channel in channels]
+    assert {call.exception().code() for call in calls} == {grpc.StatusCode.UNAUTHENTICATED}
+    for channel in channels:
+        channel.close()
+    assert running.peak_bytes() - before < 60 << 20
 
 
 def test_without_tls_nothing_is_taken(running):

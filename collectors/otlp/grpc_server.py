@@ -3,6 +3,7 @@
 grpc's own decompression is off: it inflates a message whole before it looks at its limit, and at half the speed.
 """
 
+import asyncio
 import hmac
 from typing import Any
 
@@ -33,29 +34,36 @@ class _Exports(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no type
         signal = METHODS.get(handler_call_details.method)
         if signal is None:
             return None
+        try:
+            self._check(signal, dict(handler_call_details.invocation_metadata or ()))
+        except Refused as refusal:
+            return _refusing(refusal)
 
         async def export(message: bytes, context: Any) -> bytes:
             try:
-                self._check(signal, context)
-                with self._intake.holding(signal, "grpc") as held:
-                    held.add(len(message))
-                    payload = self._payload(signal, message)
-                    held.add(len(payload))
-                    await self._intake.accept(signal, "grpc", payload)
-            except Refused as refused:
-                details = status(refused.reason, str(refused)).SerializeToString()
-                await context.abort(ANSWERS[refused.reason].grpc, str(refused), (("grpc-status-details-bin", details),))
+                # A caller that gives up does not take its bytes out of the log's queue: they count until they are done.
+                await asyncio.shield(self._keep(signal, message))
+            except Refused as refusal:
+                await _abort(context, refusal)
             return b""
 
         return grpc.unary_unary_rpc_method_handler(export)
 
-    def _check(self, signal: str, context: Any) -> None:
+    def _check(self, signal: str, metadata: dict[str, Any]) -> None:
+        """What can be refused before the message is read."""
         if self._authorization is not None:
-            given = str(dict(context.invocation_metadata() or ()).get("authorization", ""))
+            given = str(metadata.get("authorization", ""))
             if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._authorization):
                 message = "a bearer token is needed, and this is not it"
                 raise self._intake.refusal(signal, "grpc", "unauthorized", message)
         self._intake.admit(signal, "grpc")
+
+    async def _keep(self, signal: str, message: bytes) -> None:
+        with self._intake.holding(signal, "grpc") as held:
+            held.add(len(message))
+            payload = self._payload(signal, message)
+            held.add(len(payload))
+            await self._intake.accept(signal, "grpc", payload)
 
     def _payload(self, signal: str, message: bytes) -> bytes:
         try:
@@ -65,6 +73,21 @@ class _Exports(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc has no type
             raise self._intake.refusal(signal, "grpc", "too_large", text) from None
         except ValueError as error:
             raise self._intake.refusal(signal, "grpc", "malformed", str(error)) from None
+
+
+def _refusing(refusal: Refused) -> Any:
+    """A handler that never reads: of a unary method the whole message would be in memory before it is asked."""
+
+    async def export(_: Any, context: Any) -> bytes:
+        await _abort(context, refusal)
+        return b""
+
+    return grpc.stream_unary_rpc_method_handler(export)
+
+
+async def _abort(context: Any, refusal: Refused) -> None:
+    details = status(refusal.reason, str(refusal)).SerializeToString()
+    await context.abort(ANSWERS[refusal.reason].grpc, str(refusal), (("grpc-status-details-bin", details),))
 
 
 def server(intake: Intake, *, limit_bytes: int, token: str | None) -> grpc.aio.Server:
