@@ -1,5 +1,6 @@
 """Every batch is in the lake exactly once, whatever happens between its first and last table."""
 
+import datetime
 import json
 import multiprocessing
 import os
@@ -12,13 +13,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from tests.literals import T0
 from workbench.lake import Lake, LakeError, UnknownName, Writer, delta
 from workbench.lake.delta import StoredTable
+from workbench.lake.expire import expire
 from workbench.lake.recovery import recover
-from workbench.lake.schema import SPANS, TABLES
+from workbench.lake.schema import SPANS, TABLES, conform
+from workbench.lake.verify import verify
 
 FRESH = multiprocessing.get_context("spawn")
 
@@ -123,6 +126,21 @@ def test_files_and_their_directories_are_on_the_disk_before_the_log_names_them(l
     assert max(data, day, table) < named < entry < folder
 
 
+def test_what_a_killed_process_committed_is_on_the_disk_before_its_replay_is_told_so(lake, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as between_link_and_fsync:
+        between_link_and_fsync.setattr(StoredTable, "_fsync_log", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Writer(lake).append({"spans": spans("a")}, app_id="x", sequence=1)
+    synced, sync = [], delta.fsync_path
+    monkeypatch.setattr(delta, "fsync_path", lambda path: (sync(path), synced.append(path)))
+    assert Writer(lake).append({"spans": spans("a")}, app_id="x", sequence=1) == {"spans": 0}
+    entries = lake / "spans/_delta_log"
+    assert synced[-2:] == [entries / f"{1:020d}.json", entries]
+
+
 def _write_batches(lake: str, app_id: str, batches: int) -> None:
     writer = Writer(lake)
     for sequence in range(batches):
@@ -199,6 +217,17 @@ def test_a_log_entry_torn_by_a_power_cut_is_dropped_and_its_batch_written_again(
     assert again.committed("spans", "x") == 1
     assert again.append({"spans": spans("2")}, app_id="x", sequence=2) == {"spans": 1}
     assert names(lake) == ["1", "2"]
+
+
+def test_an_entry_of_another_program_is_whole_whatever_characters_its_names_have(lake):
+    foreign = conform(spans("a"), SPANS).drop_columns("service_name")
+    foreign = foreign.append_column("service_name", pa.array(["li\u2028ne \x85 é"]))
+    foreign = foreign.append_column("day", pa.array([datetime.date(2026, 1, 1)]))
+    write_deltalake(str(lake / "spans"), foreign, mode="append")
+    assert recover(lake / "spans") == []
+    assert verify(lake)["ok"].all()
+    expire(lake, retention="10000w")
+    assert names(lake) == ["a"]
 
 
 def test_an_entry_in_the_middle_of_the_log_is_never_dropped(lake):

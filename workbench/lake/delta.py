@@ -167,6 +167,8 @@ class StoredTable:
         transaction = CommitProperties(app_transactions=[Transaction(app_id, sequence)])
         try:
             if sequence <= self.committed(app_id):
+                # Perhaps by a process that was killed before its fsync, and the caller forgets the rows now.
+                self._fsync_log(range(max(0, self.delta.version() - CHECKPOINT_EVERY), self.delta.version() + 1))
                 return 0
             before = self.delta.version()
             if self.root:

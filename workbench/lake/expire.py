@@ -8,7 +8,7 @@ Then four kinds of files go: data that the log dropped long enough ago, data and
 names, log entries behind a checkpoint, and pins whose time is over. What a pin or a running reader may need stays.
 """
 
-import json
+import contextlib
 import logging
 import time
 from pathlib import Path
@@ -24,6 +24,7 @@ from workbench.lake.errors import LakeError, UnknownName
 from workbench.lake.local import LOCK, PLAN, local_lake, present
 from workbench.lake.parquet import DAY_NS
 from workbench.lake.pins import forget_past, pins
+from workbench.lake.recovery import actions
 from workbench.lake.schema import TABLES, Table
 from workbench.lake.times import duration_ns
 
@@ -104,7 +105,7 @@ def _clean(stored: StoredTable, held: list[int], readers_hours: int) -> None:
             keep_versions=kept or None,
         )
         stored.refresh()
-        _delete_orphans(Path(stored.uri))
+        _delete_orphans(stored)
         if not any(_entry_is_old(stored, version) for version in kept):
             stored.delta.cleanup_metadata()
     except (DeltaError, OSError) as error:
@@ -127,16 +128,21 @@ def _entry_is_old(stored: StoredTable, version: int) -> bool:
     return not entry.exists() or entry.stat().st_mtime < time.time() - (LOG_DAYS * 86_400 - 3600)
 
 
-def _delete_orphans(root: Path) -> None:
+def _delete_orphans(stored: StoredTable) -> None:
     """Files that a killed writer left before its commit, and temporary log entries, once they are a day old."""
-    limit = time.time() - ORPHAN_HOURS * 3600
-    known = known_paths(root)
+    root, limit = Path(stored.uri), time.time() - ORPHAN_HOURS * 3600
+    live = set(stored.files()["path"].to_pylist())
+    old = []
     for file in [*(root / "_delta_log").glob("*#*"), *root.glob("day=*/*")]:
-        try:
-            if str(file.relative_to(root)) not in known and file.stat().st_mtime < limit:
-                file.unlink()
-        except FileNotFoundError:
-            continue
+        with contextlib.suppress(FileNotFoundError):
+            if str(file.relative_to(root)) not in live and file.stat().st_mtime < limit:
+                old.append(file)
+    if not old:  # the usual case: not every entry of a day's log is read for it
+        return
+    known = known_paths(root)
+    for file in old:
+        if str(file.relative_to(root)) not in known:
+            file.unlink(missing_ok=True)
 
 
 def known_paths(root: Path) -> set[str]:
@@ -144,8 +150,8 @@ def known_paths(root: Path) -> set[str]:
     named = set(DeltaTable(str(root)).get_add_actions(flatten=True).column("path").to_pylist())
     for entry in (root / "_delta_log").glob("*.json"):
         try:
-            actions = [json.loads(line) for line in entry.read_text().splitlines()]
+            found = actions(entry)
         except FileNotFoundError:  # cleaned up since it was listed
             continue
-        named |= {action[kind]["path"] for action in actions for kind in ("add", "remove") if kind in action}
+        named |= {action[kind]["path"] for action in found for kind in ("add", "remove") if kind in action}
     return named

@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,9 +44,20 @@ def recover(root: Path) -> list[str]:
     return dropped
 
 
+def actions(entry: Path) -> list[Any]:
+    """What a log entry says, an action per line.
+
+    Not `splitlines`, and not the locale's encoding: a name may hold any character, line separators of Unicode too.
+
+    Raises:
+        ValueError: it is not whole.
+    """
+    return [json.loads(line) for line in entry.read_bytes().decode().split("\n") if line]
+
+
 def _is_whole(entry: Path) -> bool:
     """Does every line parse? A torn file is empty, cut in a line, or has zero bytes where a block was lost."""
     try:
-        return len([json.loads(line) for line in entry.read_text().splitlines()]) > 0
+        return len(actions(entry)) > 0
     except ValueError:
         return False
