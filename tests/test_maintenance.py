@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -205,6 +207,21 @@ def test_a_compaction_that_is_cut_off_leaves_the_lake_as_it_was(lake, monkeypatc
     compact(lake)
     assert rows(lake) == before
     assert len(live(lake)) == 1
+
+
+def test_a_damaged_file_costs_the_merging_of_its_own_group_and_old_rows_go_all_the_same(lake):
+    for table in ("logs", "metric_points"):
+        fill(
+            lake, *[{"time_unix_nano": [T0 - 400 * DAY], "received_time_unix_nano": [T0 - 400 * DAY]}] * 8, table=table
+        )
+    fill(lake, *[at(time.time_ns())] * 8)
+    on_disk(lake, "logs")[0].write_bytes(b"damaged")
+    command = [sys.executable, "-m", "collectors.otlp.maintenance", str(os.getpid()), str(lake), "15d"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "cannot merge files" in done.stderr
+    assert "maintain verify" in done.stderr
+    assert [len(live(lake, table)) for table in ("spans", "logs", "metric_points")] == [1, 0, 0]
 
 
 def test_memory_is_capped_and_a_cap_that_is_too_low_leaves_the_lake_as_it_was(lake):

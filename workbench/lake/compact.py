@@ -60,7 +60,7 @@ def compact(
 
     Raises:
         LakeBusy: another maintenance run holds the lake's lock.
-        LakeError: the lake cannot be written; what was merged before stays merged.
+        LakeError: the first group that could not be merged; all others are.
     """
     root = local_lake(lake)
     with locked(root / LOCK, wait=False):
@@ -80,14 +80,20 @@ def compact(
             total, done = sum(row[3] for row in plan), 0
             temporary = root / "_tmp"  # ours alone while we hold the lock: what is in it, a killed run left
             shutil.rmtree(temporary, ignore_errors=True)
+            first_error: LakeError | None = None
             try:
                 for (each, group), row in zip(work, plan, strict=True):
-                    _merge(each, group, temporary, memory_limit)
+                    try:
+                        _merge(each, group, temporary, memory_limit)
+                    except LakeError as error:
+                        first_error = first_error or error
                     done += row[3]
                     if progress:
                         progress(done, total)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+            if first_error is not None:
+                raise first_error
     return pl.DataFrame(plan, schema=PLAN, orient="row")
 
 
@@ -151,7 +157,8 @@ def _merge(stored: StoredTable, group: Group, temporary: Path, memory_limit: str
         merged = parquet.added(directory, file, table, data_change=False)
     except (duckdb.Error, OSError) as error:
         file.unlink(missing_ok=True)
-        raise LakeError(f"cannot merge files: {error}", stored.uri, "make room, or raise --memory-limit") from error
+        remedy = "make room, raise --memory-limit, or look for damage: workbench maintain verify"
+        raise LakeError(f"cannot merge files: {error}", stored.uri, remedy) from error
     finally:
         connection.close()
     stored.refresh()  # inside the lock: two merges of the same files would both commit and double the rows
