@@ -1,6 +1,7 @@
 """When the lake takes nothing: acknowledged requests wait, new ones are refused for a while, and all recovers."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
@@ -11,11 +12,10 @@ import psutil
 import pytest
 from google.rpc import error_details_pb2
 
-from collectors.otlp import segments
+from collectors.otlp import segments, servers
 from collectors.otlp.health import Health
 from collectors.otlp.intake import IN_FLIGHT_BYTES, Intake, Refused
 from collectors.otlp.options import Options
-from collectors.otlp.servers import Servers
 from collectors.otlp.wal import WriteAheadLog
 from tests.otlp_clients import JSON, METHOD_OF, Refusal, export, payload, post
 from tests.receiver_process import receiver, services_in, wait_until
@@ -63,33 +63,56 @@ def test_over_its_budget_it_refuses_with_a_time_to_retry_and_recovers_when_the_l
     assert services_in(lake) == {**dict.fromkeys(accepted, 1), "recovered": 1}
 
 
+@contextlib.asynccontextmanager
+async def serving(root):
+    """The servers and their intake in this process, without a lake."""
+    directory, lock = segments.claimed(root)
+    wal = WriteAheadLog(directory, lock, budget_bytes=1 << 30)
+    intake = Intake(wal)
+    both = servers.Servers(Options(str(root), "127.0.0.1:0", "127.0.0.1:0"), intake, Health(intake))
+    await both.start()
+    try:
+        yield both, intake
+    finally:
+        await both.stop()
+        wal.close()
+        os.close(lock)
+
+
 def test_requests_of_grpc_clients_that_gave_up_count_until_the_log_is_done_with_them(tmp_path, monkeypatch):
     disk_is_well, sync = threading.Event(), os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda file: (disk_is_well.wait(60), sync(file)))
     body = payload("traces", "x" * 1_000_000)
 
     async def give_up():
-        directory, lock = segments.claimed(tmp_path)
-        wal = WriteAheadLog(directory, lock, budget_bytes=1 << 30)
-        intake = Intake(wal)
-        servers = Servers(Options(str(tmp_path), "127.0.0.1:0", "127.0.0.1:0"), intake, Health(intake))
-        await servers.start()
-        async with grpc.aio.insecure_channel(str(servers.grpc)) as channel:
-            for _ in range(3):
-                with pytest.raises(grpc.aio.AioRpcError):
-                    await channel.unary_unary(METHOD_OF["traces"])(body, timeout=0.5)
-        with intake.holding("traces", "grpc") as held, pytest.raises(Refused):
-            held.add(IN_FLIGHT_BYTES - 3 * len(body) + 1)
-        disk_is_well.set()
-        while sum(intake.received.values()) < 3:
-            await asyncio.sleep(0.05)
-        with intake.holding("traces", "grpc") as held:
-            held.add(IN_FLIGHT_BYTES)
-        await servers.stop()
-        wal.close()
-        os.close(lock)
+        async with serving(tmp_path) as (both, intake):
+            async with grpc.aio.insecure_channel(str(both.grpc)) as channel:
+                for _ in range(3):
+                    with pytest.raises(grpc.aio.AioRpcError):
+                        await channel.unary_unary(METHOD_OF["traces"])(body, timeout=0.5)
+            with intake.holding("traces", "grpc") as held, pytest.raises(Refused):
+                held.add(IN_FLIGHT_BYTES - 3 * len(body) + 1)
+            disk_is_well.set()
+            while sum(intake.received.values()) < 3:
+                await asyncio.sleep(0.05)
+            with intake.holding("traces", "grpc") as held:
+                held.add(IN_FLIGHT_BYTES)
 
     asyncio.run(asyncio.wait_for(give_up(), 60))
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n"])
+def test_a_connection_without_a_whole_request_head_is_closed_after_a_while(tmp_path, monkeypatch, sent):
+    monkeypatch.setattr(servers, "IDLE_SECONDS", 0.5)
+
+    async def wait():
+        async with serving(tmp_path) as (both, _):
+            reader, writer = await asyncio.open_connection(*both.http)
+            writer.write(sent)
+            assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(asyncio.wait_for(wait(), 60))
 
 
 def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits(tmp_path):

@@ -53,6 +53,8 @@ def test_a_log_that_cannot_be_made_is_told(tmp_path):
         ({"maintain_every": "often"}, "not a duration"),
         ({"metrics_every": "?"}, "not a duration"),
         ({"max_request_bytes": 0}, "below one byte"),
+        ({"max_request_bytes": (128 << 20) + 1}, "at most 134217728"),
+        ({"body_seconds": float("nan")}, "no time for a body"),
         ({"lake": "s3://bucket/lake"}, "give --wal DIR"),
         ({"lake": "ftp://x"}, "no place for a lake"),
     ],

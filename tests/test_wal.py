@@ -61,6 +61,19 @@ def test_a_segment_is_sealed_when_it_is_a_second_old_and_when_it_is_full(tmp_pat
         wait_until(lambda: numbers(wal.directory) == [1, 2])
 
 
+def test_what_waited_for_a_slow_disk_is_spread_over_segments(tmp_path, monkeypatch):
+    disk_is_well, sync = threading.Event(), os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (disk_is_well.wait(60), sync(file)))
+    with log_in(tmp_path, segment_bytes=10_000) as wal:
+        done = [wal.append(Record("logs", number, b"x" * 3000)) for number in range(20)]
+        disk_is_well.set()
+        for each in done:
+            each.result(10)
+    found = [segments.records(path)[0] for _, path in segments.sealed(wal.directory)]
+    assert [record.received_unix_nano for each in found for record in each] == [*range(20)]
+    assert max(map(len, found)) < 8  # never as much as two segments
+
+
 def test_many_threads_append_at_once_and_nothing_is_lost(tmp_path):
     def send(thread: int) -> None:
         for number in range(50):

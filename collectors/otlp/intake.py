@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from collectors.otlp.checker import Checker, TooMuchInIt
+from collectors.otlp.options import MOST_REQUEST_BYTES
 from collectors.otlp.segments import Record
 from collectors.otlp.wal import WalRefused, WriteAheadLog
 from workbench.formats.otlp import json_to_protobuf, validate
 from workbench.lake.errors import BadInput
 
-IN_FLIGHT_BYTES = 256 << 20  # of all requests that are being received or wait for their fsync
+IN_FLIGHT_BYTES = 2 * MOST_REQUEST_BYTES  # of all requests that are being received or wait for their fsync
 REASONS = ("malformed", "too_large", "busy", "unauthorized", "unsupported", "timeout")
 LARGE_BYTES, LARGE_JSON_BYTES = 2 << 20, 64 << 10  # from here on another process parses; JSON is pure Python
 # A row takes 700 bytes while it is decoded, however little was sent: what is nearly nothing is refused in masses.

@@ -12,6 +12,7 @@ from workbench.lake.times import duration_ns
 WHERE = "the receiver's options"
 TOKEN_VARIABLE = "WORKBENCH_OTLP_TOKEN"  # noqa: S105 - the name of a variable
 NEVER = "never"
+MOST_REQUEST_BYTES = 128 << 20  # it is in memory twice, compressed and not
 
 
 class Address(NamedTuple):
@@ -61,6 +62,11 @@ class Options:
         duration_ns(self.retention, WHERE)
         if self.max_request_bytes < 1 or self.wal_budget_bytes < 1:
             raise BadParameter("a limit below one byte", WHERE, "give the number of bytes")
+        if self.max_request_bytes > MOST_REQUEST_BYTES:
+            what = f"a request of {self.max_request_bytes} bytes is too large to be held in memory"
+            raise BadParameter(what, WHERE, f"give at most {MOST_REQUEST_BYTES}; clients can send smaller batches")
+        if not self.body_seconds > 0:
+            raise BadParameter(f"{self.body_seconds} s are no time for a body", WHERE, "give the number of seconds")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise BadParameter("TLS needs a certificate and a key", WHERE, "give --tls-certificate and --tls-key")
         if self.wal is None and "://" in lake_uri(self.lake):

@@ -12,6 +12,7 @@ from collectors.otlp.options import Address, Options, address_of, tls_context
 from workbench.lake.errors import LakeError
 
 GRACE_SECONDS = 5  # for requests that are being answered when the receiver stops
+IDLE_SECONDS = 120  # a connection without a whole request head; exporters send every minute or more often
 
 
 class Servers:
@@ -27,7 +28,11 @@ class Servers:
         exports = http.Exports(intake, limit_bytes=limit, token=token, body_seconds=options.body_seconds)
         application = http.application(exports, health.facts)
         self._runner = web.AppRunner(
-            application, access_log=None, auto_decompress=False, shutdown_timeout=GRACE_SECONDS
+            application,
+            access_log=None,
+            auto_decompress=False,
+            shutdown_timeout=GRACE_SECONDS,
+            keepalive_timeout=IDLE_SECONDS,
         )
         self._grpc: grpc.aio.Server = grpc_server.server(intake, limit_bytes=limit, token=token)
 

@@ -120,12 +120,13 @@ class WriteAheadLog:
 
     def _waiting(self) -> tuple[list[tuple[Record, Acknowledgement]], bool]:
         """The records that wait now, and whether `close` was called."""
-        group = []
+        group, size = [], 0
         try:
             found = self._queue.get(timeout=TICK_SECONDS)
             while found is not None:
                 group.append(found)
-                if len(group) == GROUP_RECORDS:
+                size += len(found[0].payload)
+                if len(group) == GROUP_RECORDS or size >= self.segment_bytes:  # the worker decodes a segment at once
                     return group, False
                 found = self._queue.get_nowait()
         except queue.Empty:
