@@ -175,6 +175,7 @@ METRIC_POINTS = Table(
     ),
     time="time_unix_nano",
     statistics=("time_unix_nano", "name", "service_name", "received_time_unix_nano"),
+    unique=("value", "sum", "min", "max"),
 )
 PROFILES = Table(
     "profiles",
