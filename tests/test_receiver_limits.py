@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
+import socket
 import threading
 
 import grpc
@@ -12,13 +14,14 @@ import psutil
 import pytest
 from google.rpc import error_details_pb2
 
-from collectors.otlp import segments, servers
+from collectors.otlp import child, segments, servers
+from collectors.otlp import receiver as receiver_module
 from collectors.otlp.health import Health
 from collectors.otlp.intake import IN_FLIGHT_BYTES, Intake, Refused
 from collectors.otlp.options import Options
 from collectors.otlp.wal import WriteAheadLog
 from tests.otlp_clients import JSON, METHOD_OF, Refusal, export, payload, post
-from tests.receiver_process import receiver, services_in, wait_until
+from tests.receiver_process import ReceiverProcess, receiver, services_in, wait_until
 from workbench.lake import Writer
 
 
@@ -113,6 +116,45 @@ def test_a_connection_without_a_whole_request_head_is_closed_after_a_while(tmp_p
             writer.close()
 
     asyncio.run(asyncio.wait_for(wait(), 60))
+
+
+def test_more_clients_than_the_usual_limit_of_file_handles_may_be_connected(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    try:
+        it = ReceiverProcess(tmp_path / "lake", "--metrics-every", "never")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with contextlib.ExitStack() as stack:
+        stack.callback(it.kill)
+        host, _, port = it.http.rpartition(":")
+        for _ in range(300):
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        assert post(it.http, "traces", payload("traces", "a")).status == 200
+        it.stop()
+
+
+def test_a_worker_that_is_being_started_when_the_receiver_stops_is_told_too(tmp_path, monkeypatch):
+    real = child.started
+
+    async def slowly(*arguments, **options):
+        process = await real(*arguments, **options)
+        await asyncio.sleep(1)
+        return process
+
+    async def stop_meanwhile():
+        directory, lock = segments.claimed(tmp_path / "_wal")
+        wal = WriteAheadLog(directory, lock, budget_bytes=1 << 30)
+        it = receiver_module._Receiver(Options(str(tmp_path), metrics_every="never"), str(tmp_path), wal)
+        worker = asyncio.create_task(it._keep_worker())
+        await asyncio.sleep(0.2)
+        assert await it._drain(worker) == 0
+        assert worker.done()
+        os.close(lock)
+
+    monkeypatch.setattr(child, "started", slowly)
+    monkeypatch.setattr(receiver_module, "DRAIN_SECONDS", 30)
+    asyncio.run(stop_meanwhile())
 
 
 def test_a_lake_of_a_newer_schema_is_not_touched_and_what_was_acknowledged_waits(tmp_path):

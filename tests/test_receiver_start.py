@@ -41,6 +41,11 @@ def test_a_log_that_cannot_be_made_is_told(tmp_path):
     status, said = failed_start(tmp_path / "lake", "--wal", tmp_path / "file" / "wal")
     assert status == 1
     assert "no write-ahead log here" in said
+    (tmp_path / "lake" / "_wal" / "0" / "0000000000000001.open").mkdir(parents=True)
+    status, said = failed_start(tmp_path / "lake")
+    assert status == 1
+    assert "the write-ahead log cannot be opened" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -48,11 +49,23 @@ def serve(options: Options, *, listening: Callable[[str, str], None] | None = No
     """
     options.checked()
     child.keep_memory()
+    _allow_connections()
     uri = lake_uri(options.lake)
     _writable(uri)
     directory, lock = segments.claimed(options.wal_root)
-    wal = WriteAheadLog(directory, lock, budget_bytes=options.wal_budget_bytes)
+    try:
+        wal = WriteAheadLog(directory, lock, budget_bytes=options.wal_budget_bytes)
+    except OSError as error:
+        remedy = "make its files readable and writable, or give --wal DIR"
+        raise LakeError(f"the write-ahead log cannot be opened: {error}", str(directory), remedy) from error
     return asyncio.run(_Receiver(options, uri, wal).run(listening))
+
+
+def _allow_connections() -> None:
+    """As many as the system permits: each takes a file handle, and the usual 1024 are few for a fleet of clients."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # not permitted here: the usual ones must do
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _writable(uri: str) -> None:
@@ -155,6 +168,8 @@ class _Receiver:
             once = ["--once"] if self.sealed.is_set() else []
             try:
                 self.worker = await child.started("collectors.otlp.worker", self.uri, str(self.directory), *once)
+                if self.sealed.is_set() and not once:  # it was being started when the one before it was told
+                    _terminate(self.worker)
                 pid, status = self.worker.pid, await self.worker.wait()
             except OSError as error:  # no memory, too many processes
                 log.warning("the decoding process does not start: %s", error)
