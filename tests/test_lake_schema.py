@@ -82,6 +82,16 @@ def test_a_writer_adds_the_columns_and_old_and_new_files_are_read_together(older
     assert Writer(older_lake).committed("spans", "x") == 1, "and the sequences are still known"
 
 
+def test_writers_that_open_an_older_lake_at_once_all_get_its_columns(older_lake):
+    half_way, slow = (StoredTable(str(older_lake), SPANS, create=False) for _ in range(2))
+    described = half_way.delta.metadata().description + ", columns added later"
+    half_way.delta.alter.set_table_description(described)  # and the columns are still to come
+    slow._add_columns()
+    half_way._add_columns()
+    assert (slow.missing_columns(), half_way.missing_columns()) == ([], [])
+    assert half_way.delta.version() == slow.delta.version()
+
+
 def test_compaction_of_mixed_files_fills_the_columns(older_lake):
     rows = pa.table({"start_time_unix_nano": [T0 + 9], "name": ["new"], "http_route": ["/cart"]})
     Writer(older_lake).append({"spans": rows}, app_id="y", sequence=1)

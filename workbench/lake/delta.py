@@ -37,6 +37,7 @@ from workbench.lake.schema import VERSION, Table
 
 log = logging.getLogger(__name__)
 
+# No checkpoint that is not fsynced, and no entry cleaned up behind one: `checkpoint` and `expire` see to that.
 NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 CHECKPOINT_EVERY = 100
 ATTEMPTS = 8
@@ -109,22 +110,24 @@ class StoredTable:
 
     def _add_columns(self) -> None:
         """Columns that were declared after this lake was made; rows that are there already have NULL in them."""
-        missing = self.missing_columns()
-        if not missing:
-            return
-        before = self.delta.version()
-        try:
-            self.delta.alter.set_table_description(DESCRIPTION.format(version=VERSION) + EXTENDED)
-            self.delta.alter.add_columns([Field.from_arrow(field) for field in missing])
-        except CommitFailedError:  # another writer added them at the same moment
+        before, attempt = self.delta.version(), 0
+        while missing := self.missing_columns():
+            attempt += 1
+            try:
+                self.delta.alter.set_table_description(
+                    DESCRIPTION.format(version=VERSION) + EXTENDED, post_commithook_properties=NO_HOOKS
+                )
+                self.delta.alter.add_columns(
+                    [Field.from_arrow(field) for field in missing], post_commithook_properties=NO_HOOKS
+                )
+            except (DeltaError, OSError) as error:
+                # Other writers may be adding them at the same moment: what they have done needs no doing.
+                if attempt == ATTEMPTS or not isinstance(error, CommitFailedError):
+                    remedy = "choose a place you may write to, and make room"
+                    raise LakeError(f"cannot add the columns of this version: {error}", self.uri, remedy) from error
             self.refresh()
-            if self.missing_columns():
-                raise
-        except (DeltaError, OSError) as error:
-            remedy = "choose a place you may write to, and make room"
-            raise LakeError(f"cannot add the columns of this version: {error}", self.uri, remedy) from error
-        self.refresh()
-        self._fsync_log(range(before + 1, self.delta.version() + 1))
+        if attempt:
+            self._fsync_log(range(before + 1, self.delta.version() + 1))
 
     def missing_columns(self) -> list[pa.Field]:
         """Declared columns that the stored table does not have yet."""

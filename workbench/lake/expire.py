@@ -18,7 +18,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from workbench.lake.delta import LOG_DAYS, StoredTable
+from workbench.lake.delta import LOG_DAYS, NO_HOOKS, StoredTable
 from workbench.lake.disk import locked
 from workbench.lake.errors import LakeError, UnknownName
 from workbench.lake.local import LOCK, PLAN, local_lake, present
@@ -103,6 +103,7 @@ def _clean(stored: StoredTable, held: list[int], readers_hours: int) -> None:
             dry_run=False,
             full=False,
             keep_versions=kept or None,
+            post_commithook_properties=NO_HOOKS,
         )
         stored.refresh()
         _delete_orphans(stored)
