@@ -277,13 +277,23 @@ def test_what_a_receiver_left_that_is_gone_is_found_and_what_belongs_to_a_runnin
     own, _ = segments.claimed(tmp_path)
     with log_in(tmp_path) as other:
         other.append(FIRST).result(10)
-        assert segments.orphans(tmp_path, own) == []
+        assert [*segments.orphans(tmp_path, own)] == []
     ((directory, lock),) = segments.orphans(tmp_path, own)
     assert directory == other.directory
     assert segments.hold(directory) is None  # ours now
     segments.committed(directory, 1)
     os.close(lock)
-    assert segments.orphans(tmp_path, own) == []
+    assert [*segments.orphans(tmp_path, own)] == []
+
+
+def test_what_is_not_worked_on_yet_is_left_to_others(tmp_path):
+    own, _ = segments.claimed(tmp_path)
+    for name in ("1", "2"):
+        segments.prepare(tmp_path / name)
+        segments.segment_path(tmp_path / name, 1, ".wal").write_bytes(b"rows")
+    found = segments.orphans(tmp_path, own)
+    assert next(found)[0].name == "1"
+    assert segments.hold(tmp_path / "2") is not None
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):

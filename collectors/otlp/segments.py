@@ -17,6 +17,7 @@ import logging
 import os
 import struct
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,14 +162,12 @@ def claimed(root: Path) -> tuple[Path, int]:
     raise LakeError("1000 receivers have a write-ahead log here", str(root), "give --wal DIR")
 
 
-def orphans(root: Path, own: Path) -> list[tuple[Path, int]]:
+def orphans(root: Path, own: Path) -> Iterator[tuple[Path, int]]:
     """Directories beside our own in which a receiver that is gone left something; locked, close the handle after."""
-    found = []
     for identity in sorted(root.glob(f"*/{IDENTITY}")):
         directory = identity.parent
         if directory == own or not waiting(directory):
             continue
         lock = hold(directory)
         if lock is not None:
-            found.append((directory, lock))
-    return found
+            yield directory, lock
