@@ -20,7 +20,7 @@ from workbench.lake.disk import fsync_path
 
 log = logging.getLogger("workbench.otlp.wal")
 
-SEGMENT_BYTES = 32 << 20
+SEGMENT_BYTES = 20 << 20  # more, and the buffers of a batch pass what malloc keeps: each would be zeroed anew
 SEAL_SECONDS = 1.0
 TICK_SECONDS = 0.1
 GROUP_RECORDS = 512  # two parts each: os.writev takes 1024
