@@ -296,6 +296,9 @@ def test_what_is_no_lake_is_refused(tmp_path):
         Lake(tmp_path).whole()
     with pytest.raises(BadParameter, match="no place for a lake"):
         Lake("ftp://host/lake")
+    with pytest.raises(BadParameter, match="%20 in the path"):
+        Writer(tmp_path / "my%20lake")  # the store would make "my lake"
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_table_that_nobody_declared_is_unknown(lake):
@@ -305,9 +308,10 @@ def test_a_table_that_nobody_declared_is_unknown(lake):
         Lake(lake).whole().files("span")
 
 
-def test_file_uris_and_quotes_in_paths_are_paths(tmp_path, empty_lake):
-    odd = Path(shutil.copytree(empty_lake, tmp_path / "it's a lake"))
+def test_file_uris_and_quotes_and_patterns_in_paths_are_paths(tmp_path, empty_lake):
+    odd = Path(shutil.copytree(empty_lake, tmp_path / "it's {a} lake [1]* ?"))
     fill(odd, [T0], [T0 + 1])
     assert times(Lake(f"file://{odd}").whole()) == [T0, T0 + 1]
+    assert Lake(odd).whole().scan("spans").select(pl.len()).collect().item() == 2
     assert compact(odd)["rows"].to_list() == [2]
     assert times(Lake(odd).whole()) == [T0, T0 + 1]

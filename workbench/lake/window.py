@@ -270,7 +270,12 @@ class Window:
             frame = pl.scan_delta(uri, version=self.versions[table_name]).select(table.schema.names)
         else:
             frame = pl.scan_parquet(
-                files, schema=empty.schema, missing_columns="insert", extra_columns="ignore", hive_partitioning=False
+                files,
+                schema=empty.schema,
+                missing_columns="insert",
+                extra_columns="ignore",
+                hive_partitioning=False,
+                glob=False,  # a bracket in the lake's name is no pattern
             )
         low, high = self.limits(table_name)
         if low is not None:
