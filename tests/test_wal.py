@@ -286,6 +286,13 @@ def test_what_a_receiver_left_that_is_gone_is_found_and_what_belongs_to_a_runnin
     assert [*segments.orphans(tmp_path, own)] == []
 
 
+def test_the_names_of_new_directories_are_on_the_disk_up_to_what_the_lake_is_in(tmp_path, monkeypatch):
+    synced, sync = [], segments.fsync_path
+    monkeypatch.setattr(segments, "fsync_path", lambda path: (sync(path), synced.append(path)))
+    with log_in(tmp_path / "lake" / "_wal"):
+        assert {tmp_path, tmp_path / "lake", tmp_path / "lake" / "_wal"} <= {*synced}
+
+
 def test_what_is_not_worked_on_yet_is_left_to_others(tmp_path):
     own, _ = segments.claimed(tmp_path)
     for name in ("1", "2"):

@@ -11,6 +11,7 @@ One segment is one batch of the lake, under the segment's number: the same numbe
 whatever crashes in between.
 """
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -118,7 +119,9 @@ def application_id(directory: Path) -> str:
 def prepare(directory: Path) -> None:
     """Make the directory and its identity; seal what an earlier process left open, without its torn end."""
     directory.mkdir(parents=True, exist_ok=True)
-    fsync_path(directory.parent)
+    for parent in directory.parents[:3]:  # the logs' place, the lake, what it is in: all of them may be new
+        with contextlib.suppress(PermissionError):  # may be entered and not listed
+            fsync_path(parent)
     if not (directory / IDENTITY).exists():
         write_durably(directory / IDENTITY, json.dumps({"app_id": f"otlp-{uuid.uuid4().hex}"}).encode())
     for left in sorted(directory.glob(f"{_NUMBER}.open")):
