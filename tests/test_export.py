@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 
 import pytest
 from backports import zstd
@@ -157,6 +158,19 @@ def test_wrong_use_names_what_is_possible(tmp_path):
         export(window, "traces", tmp_path / "out", output_format="otlp-jsn")
     with pytest.raises(BadParameter, match="no such directory"):
         export(window, "traces", tmp_path / "absent" / "out")
+
+
+def test_only_a_file_is_written_over_and_a_link_stays_one(tmp_path):
+    window = stored(tmp_path / "lake", request("traces"))
+    os.mkfifo(tmp_path / "pipe")  # a device for those who may not make one
+    for place in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(BadParameter, match="not a file"):
+            export(window, "traces", place)
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    assert export(window, "traces", tmp_path / "link") == 1
+    assert (tmp_path / "link").is_symlink()
+    assert messages("traces", (tmp_path / "target").read_bytes())
 
 
 def test_the_command_writes_the_file_and_says_how_much(tmp_path):

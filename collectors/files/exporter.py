@@ -41,13 +41,16 @@ def export(
 
     Raises:
         UnknownName: no such signal or format.
-        BadParameter: the directory of `output` does not exist.
+        BadParameter: the directory of `output` does not exist, or `output` is a directory or a device.
         LakeError: the file cannot be written.
     """
     if signal not in SIGNALS:
         raise UnknownName.of("signal", signal, list(SIGNALS), "export")
     if output_format not in FORMATS:
         raise UnknownName.of("format", output_format, list(FORMATS), "--output-format")
+    output = output.resolve()  # what a link leads to is replaced, never the link: /dev/stdout is one
+    if output.exists() and not output.is_file():  # renamed over, /dev/null would be a file from then on
+        raise BadParameter(f"not a file: {output}", "--output", "give the name of a file")
     if not output.parent.is_dir():
         raise BadParameter(f"no such directory: {output.parent}", "--output", f"mkdir -p {output.parent}")
     if signal == "profiles":
