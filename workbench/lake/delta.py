@@ -181,9 +181,8 @@ class StoredTable:
         except (DeltaError, OSError, pa.ArrowException) as error:
             remedy = "make room or make it writable; nothing acknowledged is lost"
             raise LakeError(f"cannot append: {error}", self.uri, remedy) from error
-        if (
-            before // CHECKPOINT_EVERY != self.delta.version() // CHECKPOINT_EVERY
-        ):  # also when others took the round one
+        # Not "is it a round version": another writer may have taken that one.
+        if before // CHECKPOINT_EVERY != self.delta.version() // CHECKPOINT_EVERY:
             self.checkpoint()
         return int(rows.num_rows) if written else 0
 
