@@ -9,10 +9,16 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from tests.literals import T0
 from workbench.cli import main
 from workbench.lake import Lake, Window, Writer
+
+# Deadlines would assert durations. On a CI machine the examples are the same each time: what a change is judged by must
+# not depend on chance; everywhere else chance goes on looking.
+settings.register_profile("workbench", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("workbench")
 
 pytest_plugins = ["tests.browser"]
 

@@ -177,6 +177,18 @@ def test_a_batch_with_links_to_two_producers_arrives_once(mapped):
     ]
 
 
+def test_what_a_link_delivers_behind_the_windows_edge_is_no_call_that_nothing_answered(window_of):
+    rows = spans("""
+        shop    send    0..10ms  producer trace=a1 id=p1
+
+        mail    do     50..80ms  consumer links=a1:p1
+    """)
+    before = wb.service_map(window_of(rows, end=20 * MS))
+    assert edges(before) == []
+    after = wb.service_map(window_of(rows, start=20 * MS))
+    assert edges(after) == [("shop", "mail", "messaging", 1, 0)]
+
+
 def test_where_no_queue_is_named_the_producers_service_is_the_source(mapped):
     found = mapped("""
         shop    send    0..10ms  producer
