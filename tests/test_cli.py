@@ -237,6 +237,44 @@ def test_a_reader_who_has_enough_ends_the_command_in_silence(shop):
         assert running.wait(60) == 0
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
+def test_a_reader_who_left_before_the_answer_is_no_failure_and_a_full_disk_is_one(shop, form):
+    words = ["sql", "select 1", "--lake", str(shop), "--format", form]
+    program = [sys.executable, "-c", "from workbench.cli import main; main()", *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    left = subprocess.run(program, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (left.returncode, left.stderr) == (0, b"")
+    with open("/dev/full", "wb") as full:
+        failed = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith(b"error: cannot write: No space left")
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "table"])
+def test_a_locale_that_is_not_utf8_gets_an_answer(shop, form):
+    words = ("sql", "select 'caf\u00e9 \u65e5' as name", "--lake", shop, "--format", form)
+    done = process(*words, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    if form == "json":
+        assert json.loads(done.stdout) == [{"name": "caf\u00e9 \u65e5"}]
+    else:
+        assert "caf\\xe9 \\u65e5" in done.stdout
+
+
+def test_bytes_are_hex_in_every_format(command, shop):
+    for form in ("json", "csv", "table"):
+        assert "0aff" in command("sql", "select '\\x0a\\xff'::blob as b", "--lake", shop, "--format", form).out
+
+
+def test_a_directory_that_cannot_be_made_is_an_error_of_three_lines(command, tmp_path):
+    (tmp_path / "file").touch()
+    done = command("lab", "--folder", tmp_path / "file")
+    assert (done.status, done.out) == (1, "")
+    assert [line.split()[0] for line in done.err.splitlines()] == ["error:", "where:", "remedy:"]
+
+
 def test_the_version_is_that_of_the_package(command):
     import workbench
 

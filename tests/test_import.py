@@ -277,3 +277,10 @@ def test_the_command_prints_what_became_of_each_file(lake, tmp_path):
     assert (run.exit_code, json.loads(run.stdout)[0]["state"]) == (1, "failed")
     assert "2 bytes are missing" in run.stderr
     assert f"{bad}, byte 4" in run.stderr
+
+
+def test_a_file_name_that_is_no_text_is_spelled_out(lake, tmp_path):
+    path = file_of(tmp_path, "odd\udcff", request("traces"))
+    run = CliRunner().invoke(app, ["import", str(path), "--lake", str(lake), "--format", "json"])
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.stdout)[0]["file"].endswith("odd\\udcff")

@@ -4,6 +4,7 @@ Exit status: 0 ok, 1 the work failed, 2 wrong use. With `--format json` standard
 else; progress and warnings go to standard error.
 """
 
+import io
 import sys
 import warnings
 
@@ -14,6 +15,8 @@ def main() -> None:
     from workbench.lake.errors import BadParameter, UnknownName, WorkbenchError
 
     warnings.showwarning = _one_line
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a locale cannot say is spelled out
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except (BadParameter, UnknownName) as error:
@@ -22,9 +25,10 @@ def main() -> None:
     except WorkbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except BrokenPipeError:  # `workbench sql ... | head` has all it wanted
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:  # a directory that cannot be made, a file that cannot be read
+        where = error.filename or "the operating system"
+        print(f"error: {error.strerror or error}\n  where:  {where}\n  remedy: choose another place", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -42,7 +42,8 @@ def import_(
     rows, refused = [], 0
     with bar("importing") as progress:
         for done in import_files(paths, lake, input_format=input_format, service=service, progress=progress):
-            rows.append((done.path, done.format, done.state, sum(done.rows.values()), sum(done.repaired.values())))
+            name = done.path.encode(errors="backslashreplace").decode()  # a file name may be no text
+            rows.append((name, done.format, done.state, sum(done.rows.values()), sum(done.repaired.values())))
             refused += done.error is not None or bool(done.refused)
             if done.error is not None:
                 typer.echo(f"error: {done.error}", err=True)

@@ -1,11 +1,16 @@
 """One frame on standard output: a table for people, JSON or CSV for programs."""
 
+import codecs
+import contextlib
 import json
 import math
+import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli.options import Format
+from workbench.lake.errors import LakeError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,18 +21,38 @@ def show(frame: "pl.DataFrame", form: Format, *, title: str | None = None) -> No
     if form is Format.json:
         document(frame.to_dicts())
     elif form is Format.csv:
-        sys.stdout.write(_flat(frame).write_csv())
+        _write(_flat(frame).write_csv())
     else:
         _table(frame, title)
 
 
 def document(answer: Any) -> None:
     """One JSON document; times as RFC 3339, bytes as hex, and null for infinity and what is not a number."""
+    plain = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"  # else a terminal's escapes would be in it
     try:
-        text = json.dumps(answer, default=_text, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(answer, default=_text, ensure_ascii=plain, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(answer), default=_text, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(f"{text}\n")
+        text = json.dumps(_finite(answer), default=_text, ensure_ascii=plain, allow_nan=False)
+    _write(f"{text}\n")
+
+
+def _write(text: str) -> None:
+    with _written():
+        sys.stdout.write(text)
+
+
+@contextlib.contextmanager
+def _written() -> Iterator[None]:
+    """What is written within is written now: at the end of the process a full disk would be told too late."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what waits still is not tried again
+        if isinstance(error, BrokenPipeError):  # `workbench sql ... | head` has all it wanted
+            sys.exit(0)
+        what = f"cannot write: {error.strerror}"
+        raise LakeError(what, "standard output", "make room, or write elsewhere") from error
 
 
 def _finite(value: Any) -> Any:
@@ -47,10 +72,11 @@ def _text(value: Any) -> str:
 
 
 def _flat(frame: "pl.DataFrame") -> "pl.DataFrame":
-    """Nested columns as JSON text: CSV has no other place for them."""
+    """Nested columns as JSON text, bytes as hex: CSV has no other place for them."""
     import polars as pl
 
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    frame = frame.with_columns(pl.selectors.binary().bin.encode("hex"))
     return frame.with_columns(
         pl.Series(name, [None if v is None else json.dumps(v, default=_text) for v in frame[name].to_list()], pl.String)
         for name in nested
@@ -63,7 +89,11 @@ def _table(frame: "pl.DataFrame", title: str | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    class Plain(Console):
+        def on_broken_pipe(self) -> None:  # rich would end the process with status 1
+            raise BrokenPipeError
+
+    console = Plain()
     if frame.is_empty():
         console.print(Text(f"{title}: no rows" if title else "no rows"))
         return
@@ -76,8 +106,9 @@ def _table(frame: "pl.DataFrame", title: str | None) -> None:
         table.add_row(*(Text(_printable(_cell(value))) for value in row))  # Text: telemetry is no markup
     if not sys.stdout.isatty():  # a pipe has no width: never fold there
         widest = console.measure(table, options=console.options.update(width=100_000)).maximum
-        console = Console(width=max(80, widest))
-    console.print(table)
+        console = Plain(width=max(80, widest))
+    with _written():
+        console.print(table)
 
 
 def _printable(text: str) -> str:
@@ -91,11 +122,13 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 10**12 else f"{value:.4g}"
     if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}" if abs(value) < 10**12 else str(value)
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, default=_text, ensure_ascii=False)
     return str(value)
