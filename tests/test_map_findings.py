@@ -68,6 +68,17 @@ def test_errors_are_followed_from_the_first_caller_to_where_they_begin():
     assert sentence.endswith("begin at database pg (called by pay; 49 of 400 calls failed).")
 
 
+def test_what_the_most_errors_do_not_explain_is_told_unless_it_is_a_trifle():
+    assert said(SHOP)[3].startswith("Also failing: shop to queue orders, 48 of 300 calls failed (16 %).")
+    assert "stock" not in str(wb.map_findings(SHOP))
+    assert len(said(SHOP)) == 5
+
+
+def test_two_ways_to_one_origin_are_told_once():
+    both = topology("web shop http 100 50 1 2\nweb shop grpc 100 20 1 2\nshop pay http 100 60 1 2")
+    assert [sentence for sentence in said(both) if "fail" in sentence] == [said(both)[2]]
+
+
 def test_a_queue_is_no_origin_of_its_senders_errors():
     only_queue = topology("web shop http 100 10 1 2\nshop orders ~redis 100 10 1 1", "orders queue")
     assert "They seem to begin in shop itself" in said(only_queue)[2]
@@ -76,8 +87,8 @@ def test_a_queue_is_no_origin_of_its_senders_errors():
 def test_errors_that_only_the_caller_saw_are_told_from_errors_of_the_service():
     timeouts = topology("web similar http 100 10 900 1000", "similar service 0 0 0 1")
     assert said(timeouts)[2].endswith(
-        "similar itself says that it answered most of them well: its callers stopped waiting (timeouts), "
-        "or did not like the answer."
+        "similar itself reports few of these: its callers stopped waiting (timeouts), "
+        "or count an answer like 404 as failed."
     )
     own = topology("web similar http 100 10 900 1000", "similar service 0 0 0 10")
     assert said(own)[2].endswith("They seem to begin in similar itself: nothing it calls fails as often.")
@@ -93,7 +104,7 @@ def test_no_errors_are_told_as_such():
 
 
 def test_the_slowest_is_told_with_what_it_may_wait_for():
-    sentence = said(SHOP)[3]
+    sentence = said(SHOP)[4]
     assert sentence.startswith("Slowest to answer: shop, called by web: half of the answers took 40 ms or more")
     assert sentence.endswith("Most of the wait may be for database pg, called by pay (5 % took 60 ms or more).")
 
@@ -121,6 +132,7 @@ def test_the_table_has_the_connections_spoken_of():
         ("busiest", "web", "shop"),
         ("failing", "web", "shop"),
         ("origin", "pay", "pg"),
+        ("failing", "shop", "orders"),
         ("slowest", "web", "shop"),
     ]
 

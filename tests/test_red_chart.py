@@ -69,7 +69,7 @@ def test_a_bucket_that_the_window_cuts_is_left_out():
     assert len(drawn(wb.widgets.red_figure(cut), 1)[0].x) == 2
 
 
-def test_a_change_is_shaded_in_the_panel_of_its_measure_and_the_colour_of_its_line():
+def test_a_change_is_marked_at_the_panel_of_its_measure_in_the_colour_of_its_line():
     changes = pl.DataFrame(
         {
             "service_name": ["web", "web", "web", "gone"],
@@ -80,10 +80,25 @@ def test_a_change_is_shaded_in_the_panel_of_its_measure_and_the_colour_of_its_li
     )
     figure = wb.widgets.red_figure(red("web", "pay"), changes=changes)
     colour = next(trace.line.color for trace in drawn(figure, 1) if trace.name == "web")
-    assert [(shape.yref, shape.fillcolor) for shape in figure.layout.shapes] == [
-        ("y2 domain", colour),
-        ("y3 domain", colour),
-    ]
+    bars = [shape for shape in figure.layout.shapes if shape.y0 > 1]
+    assert [(bar.yref, bar.fillcolor) for bar in bars] == [("y2 domain", colour), ("y3 domain", colour)]
+    assert len(figure.layout.shapes) == 2 * len(bars)  # below each, the panel is shaded
+
+
+def test_changes_at_one_time_hide_none_of_each_other():
+    changes = pl.DataFrame(
+        {
+            "service_name": ["web", "pay", "web"],
+            "measure": ["p95_ms"] * 3,
+            "from_time": [NOON, NOON, NOON + datetime.timedelta(minutes=1)],
+            "to_time": [NOON + datetime.timedelta(minutes=each) for each in (1, 2, 2)],
+        }
+    )
+    shapes = wb.widgets.red_figure(red("web", "pay"), changes=changes).layout.shapes
+    first, other, later = (shape for shape in shapes if shape.y0 > 1)
+    assert first.y0 == later.y0
+    assert other.y0 > first.y1
+    assert len(shapes) == 5  # the panel is shaded for the two of the first lane only
 
 
 def test_no_rows_say_so():

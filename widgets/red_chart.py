@@ -17,7 +17,10 @@ PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 FIGURES = ("calls", "rate_per_second", "error_ratio", *PERCENTILES)
 PANEL_OF = {"rate_per_second": 1, "error_ratio": 2, "p50_ms": 3, "p95_ms": 3}
 GREY, GRID = "#7d8790", "rgba(128,136,144,0.22)"
-HEIGHT = 620
+HEIGHT, MARGIN_TOP, MARGIN_BOTTOM = 690, 64, 40
+BETWEEN = 0.11  # of the height, between panels: for bars of changes, the title and buttons
+PANEL_TOP = (1 - 2 * BETWEEN) / 3  # of the lowest panel, and so the height of each
+LANE, MOST_LANES = 0.045, 5  # height of a bar of changes, in heights of a panel
 PANELS = ("Requests per second", "Failed requests, %", "Duration, ms")
 
 
@@ -27,7 +30,7 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
     Args:
         red: one row per line and bucket_start: service_name or operation, rate_per_second, error_ratio (0..1), calls,
             p50_ms, p95_ms, p99_ms. Of more than eight lines those with most calls get a colour.
-        changes: stretches to shade in the panel of their measure, in the colour of their line, as `wb.health_changes`
+        changes: stretches to mark above the panel of their measure, in the colour of their line, as `wb.health_changes`
             gives them (service_name, operation if any, measure, from_time, to_time).
         title: above the figure; none by default.
 
@@ -48,14 +51,13 @@ def red_figure(red: "pl.DataFrame", *, changes: "pl.DataFrame | None" = None, ti
     frame = _named(red)
     if "seconds" in frame.columns:  # a bucket that the window cuts has few requests and wild figures
         frame = frame.filter(pl.col("seconds") >= pl.col("seconds").max() / 2)
-    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.075, subplot_titles=PANELS)
+    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=BETWEEN, subplot_titles=PANELS)
     totals = frame.group_by("line").agg(pl.col("calls").sum()).sort("calls", "line", descending=[True, False])
     lines = totals["line"].to_list()
     for place, name in enumerate(lines):
         _add_line(figure, name, frame.filter(pl.col("line") == name).sort("bucket_start"), place, len(lines))
-    if changes is not None and lines:
-        _shade(figure, _named(changes), lines)
-    _lay_out(figure, title, several=len(lines) > 1, empty=not lines)
+    lanes = _shade(figure, _named(changes), lines) if changes is not None and lines else {}
+    _lay_out(figure, title, lanes, several=len(lines) > 1, empty=not lines)
     return figure
 
 
@@ -102,23 +104,40 @@ def _add_line(figure: "go.Figure", name: str, rows: "pl.DataFrame", place: int, 
         )
 
 
-def _shade(figure: "go.Figure", changes: "pl.DataFrame", lines: list[str]) -> None:
-    """One rectangle for each line, panel and stretch; of stretches of p50 and p95 that overlap, the first."""
+def _shade(figure: "go.Figure", changes: "pl.DataFrame", lines: list[str]) -> dict[int, int]:
+    """A bar above the panel for each stretch, in lanes so that none hides another; number of lanes by panel.
+
+    Of stretches of p50 and p95 that overlap, the first is drawn. Below the bars of the first lane, which do not
+    overlap, the panel is shaded too.
+    """
     drawn: list[tuple[str, int, Any, Any]] = []
+    lanes: dict[int, list[list[tuple[Any, Any]]]] = {panel: [] for panel in (1, 2, 3)}
     for row in changes.iter_rows(named=True):
         name, panel, start, end = row["line"], PANEL_OF[row["measure"]], row["from_time"], row["to_time"]
         covered = any(each[:2] == (name, panel) and each[2] < end and start < each[3] for each in drawn)
         if covered or name not in lines:
             continue
+        lane = next(
+            (at for at, taken in enumerate(lanes[panel]) if all(e <= start or end <= s for s, e in taken)),
+            len(lanes[panel]),
+        )
+        if lane == MOST_LANES:
+            continue
+        if lane == len(lanes[panel]):
+            lanes[panel].append([])
+        lanes[panel][lane].append((start, end))
         drawn.append((name, panel, start, end))
         place = lines.index(name)
-        colour = COLOURS[place] if place < len(COLOURS) else GREY
-        figure.add_vrect(
-            x0=start, x1=end, row=panel, col=1, fillcolor=colour, opacity=0.13, line_width=0, layer="below"
-        )
+        span = {"x0": start, "x1": end, "line_width": 0, "fillcolor": COLOURS[place] if place < len(COLOURS) else GREY}
+        if lane == 0:
+            figure.add_vrect(**span, row=panel, col=1, opacity=0.1, layer="below")
+        axis = "" if panel == 1 else str(panel)
+        edges = {"y0": 1 + LANE * (lane + 0.2), "y1": 1 + LANE * (lane + 0.9)}
+        figure.add_shape(**span, **edges, xref=f"x{axis}", yref=f"y{axis} domain", opacity=0.85)
+    return {panel: len(taken) for panel, taken in lanes.items()}
 
 
-def _lay_out(figure: "go.Figure", title: str, *, several: bool, empty: bool) -> None:
+def _lay_out(figure: "go.Figure", title: str, lanes: dict[int, int], *, several: bool, empty: bool) -> None:
     import plotly.graph_objects as go
 
     axis = {"gridcolor": GRID, "linecolor": GRID, "zerolinecolor": GRID, "automargin": True}
@@ -135,19 +154,23 @@ def _lay_out(figure: "go.Figure", title: str, *, several: bool, empty: bool) -> 
         template=template,
         height=HEIGHT + (40 if title else 0),
         hovermode="x unified",
-        margin={"l": 56, "r": 12, "t": (96 if title else 64), "b": 40},
+        margin={"l": 56, "r": 12, "t": MARGIN_TOP + (32 if title else 0), "b": MARGIN_BOTTOM},
         legend={"orientation": "h", "x": 0, "y": 1.06, "xanchor": "left", "yanchor": "bottom", "itemwidth": 30},
     )
+    beside = PANEL_TOP * (1 + LANE * lanes.get(3, 0)) + 0.005
     if not several:  # the legend is for the percentiles: beside their panel's title
-        figure.update_layout(legend={"x": 1, "y": 0.275, "xanchor": "right"}, margin_t=72 if title else 32)
+        figure.update_layout(legend={"x": 1, "y": beside, "xanchor": "right"}, margin_t=72 if title else 32)
     if title:
         place = {"x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
         figure.update_layout(title={"text": _cut(title), "font": {"size": 16}} | place)
     figure.update_annotations(x=0, xanchor="left", font_size=13)  # the panels' titles
+    panel_pixels = (HEIGHT - MARGIN_TOP - MARGIN_BOTTOM) * PANEL_TOP
+    for panel, count in lanes.items():
+        figure.layout.annotations[panel - 1].update(yshift=count * LANE * panel_pixels)
     figure.update_yaxes(rangemode="tozero", nticks=5)
     figure.update_xaxes(title_text="time (UTC)", title_font_size=12, row=3, col=1)
     if several:
-        figure.update_layout(updatemenus=[_choice(len(figure.data))])
+        figure.update_layout(updatemenus=[_choice(len(figure.data), beside)])
     if empty:
         figure.update_layout(height=140, annotations=(), title_text="")
         figure.update_xaxes(visible=False)
@@ -156,13 +179,13 @@ def _lay_out(figure: "go.Figure", title: str, *, several: bool, empty: bool) -> 
         figure.add_annotation(text=text, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False, font_size=15)
 
 
-def _choice(traces: int) -> dict[str, Any]:
+def _choice(traces: int, bottom: float) -> dict[str, Any]:
     """Buttons that show one percentile of every line."""
     buttons = []
     for at, percentile in enumerate(PERCENTILES):
         shown = [position % 5 < 2 or position % 5 == 2 + at for position in range(traces)]
         buttons.append({"label": percentile[:3], "method": "restyle", "args": [{"visible": shown}]})
-    place = {"x": 1, "xanchor": "right", "y": 0.285, "yanchor": "bottom", "pad": {"t": 0, "b": 2}}
+    place = {"x": 1, "xanchor": "right", "y": bottom, "yanchor": "bottom", "pad": {"t": 0, "b": 2}}
     look = {"font": {"size": 12, "color": GREY}, "bordercolor": GRID, "bgcolor": "rgba(0,0,0,0)"}
     return {"type": "buttons", "direction": "right", "active": 1, "buttons": buttons, "showactive": True} | place | look
 

@@ -48,7 +48,7 @@ class Controls {
   }
 
   showLegend(picture, colourBy) {
-    const { legend, shapes, edges, box } = picture;
+    const { legend, shapes, edges } = picture;
     const part = (title, ...entries) => html("span", { class: "wb-part" }, html("span", { class: "wb-title" }, title), ...entries);
     const entry = (sign, label) => html("span", { class: "wb-entry" }, sign, label);
     const swatch = (level, label) => entry(html("i", { class: `wb-swatch wb-${colourBy === "errors" ? "e" : "l"}${level}` }), label);
@@ -57,9 +57,9 @@ class Controls {
     const line = (width, dashed) => svg("svg", { width: 24, height: 10, "aria-hidden": "true" },
       svg("path", { d: "M0 5H24", class: `wb-sample${dashed ? " wb-asynchronous" : ""}`, "stroke-width": width }));
     const widths = legend.widths.map(([label, width]) => entry(line(width, false), label));
-    const kinds = Object.keys(shapes).map((kind) => entry(
-      svg("svg", { width: 26, height: 15, viewBox: `-4 -4 ${box[0] / 2 + 8} ${box[1] + 8}`, "aria-hidden": "true" },
-        svg("path", { d: shapes[kind].small, class: "wb-small" })), KIND_WORDS[kind] ?? kind));
+    const kinds = Object.keys(shapes).map((kind) => entry( // the icons of the boxes; unknown kinds have a plain box
+      svg("svg", { width: 15, height: 15, viewBox: "0 0 16 16", "aria-hidden": "true" },
+        svg("path", { d: shapes[kind].icon || "M1.5 3.5H14.5V12.5H1.5Z", class: "wb-small" })), KIND_WORDS[kind] ?? kind));
     this.legend.replaceChildren(
       part(colourBy === "errors" ? "Errors" : "p95 latency", ...marks),
       ...(widths.length ? [part("Calls", ...widths)] : []),

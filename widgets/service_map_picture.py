@@ -58,7 +58,7 @@ def picture(nodes: Sequence[Row], edges: Sequence[Row], *, seconds: float | None
         "width": round(layout.width + 2 * MARGIN, 1),
         "height": round(layout.height + 2 * MARGIN, 1),
         "box": [width, BOX_HEIGHT],
-        "shapes": {kind: _shapes(kind, width) for kind in sorted({row["kind"] for row in nodes}, key=_rank)},
+        "shapes": {kind: shape(kind, width, BOX_HEIGHT) for kind in sorted({row["kind"] for row in nodes}, key=_rank)},
         "nodes": drawn_nodes,
         "edges": drawn_edges,
         "legend": {
@@ -68,11 +68,6 @@ def picture(nodes: Sequence[Row], edges: Sequence[Row], *, seconds: float | None
             "rate": seconds is not None,
         },
     }
-
-
-def _shapes(kind: str, width: float) -> Row:
-    """The shape of a kind, and its outline at half the width for the legend."""
-    return shape(kind, width, BOX_HEIGHT) | {"small": shape(kind, width / 2, BOX_HEIGHT)["outline"]}
 
 
 def _rank(kind: str) -> tuple[int, str]:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from workbench.topology.service_map import Topology
 
 EXPLAINS = 0.5  # a call further down explains an error when it has at least this share of the errors
+MOST_PLACES = 3  # where errors seem to begin
+# A further place is told if it has this share of the most errors, and of its own calls.
+LEAST_ERRORS, LEAST_RATIO = 0.1, 0.01
 KINDS = {
     "service": ("service", "services"),
     "database": ("database", "databases"),
@@ -23,9 +26,9 @@ def map_findings(topology: "Topology") -> Findings:
 
     Returns:
         Sentences on: what is on the map; the busiest connection; the connection with the most errors and, following it
-        to what its target calls, where they seem to begin; who takes longest to answer; what the map cannot know. The
-        table has one row per connection spoken of: role (busiest, failing, origin, slowest), source, target, protocol,
-        calls, errors, error_ratio, p50_ms, p95_ms.
+        to what its target calls, where they seem to begin; what else fails, if that does not explain it; who takes
+        longest to answer; what the map cannot know. The table has one row per connection spoken of: role (busiest,
+        failing, origin, slowest), source, target, protocol, calls, errors, error_ratio, p50_ms, p95_ms.
     """
     import polars as pl
 
@@ -63,33 +66,47 @@ def _busiest(edges: "pl.DataFrame", calls: int, names: dict[str, str]) -> _Part:
 
 
 def _failing(edges: "pl.DataFrame", nodes: "pl.DataFrame", names: dict[str, str]) -> _Part:
+    """Where calls fail: the most errors first, then what those do not explain, as long as it matters."""
     import polars as pl
 
-    failing = edges.filter(pl.col("errors") > 0)
+    order = ["errors", "error_ratio", "source", "target"]
+    failing = edges.filter(pl.col("errors") > 0).sort(order, descending=[True, True, False, False])
     if failing.is_empty():
         return ["No call failed."], []
-    edge = failing.sort("errors", "error_ratio", "source", "target", descending=[True, True, False, False]).row(
-        0, named=True
-    )
-    # Of connections that share their errors, the first in the direction of the calls: the others are on its way.
-    edge = _first_of(edge, failing)
-    path = _followed(edge, failing)
+    left = failing
+    sentences: list[str] = []
+    told: list[tuple[str, dict[str, Any]]] = []
+    origins: set[tuple[str, str]] = set()
+    while len(sentences) < MOST_PLACES and not left.is_empty():
+        # Of connections that share their errors, the first in the direction of the calls: the others are on its way.
+        path = _followed(_first_of(left.row(0, named=True), left), failing)
+        explained = pl.DataFrame(path, schema=failing.schema).select("source", "target", "protocol", "asynchronous")
+        left = left.join(explained, on=explained.columns, how="anti", maintain_order="left")
+        many = pl.col("errors") >= LEAST_ERRORS * failing["errors"].item(0)
+        left = left.filter(many & (pl.col("error_ratio") >= LEAST_RATIO))
+        if (origin := (path[-1]["source"], path[-1]["target"])) in origins:
+            continue  # another way to what was told to be the origin
+        origins.add(origin)
+        sentences.append(_failure("Also failing" if sentences else "Most errors", path, nodes, names))
+        told += [("failing", path[0])] + ([("origin", path[-1])] if len(path) > 1 else [])
+    return sentences, told
+
+
+def _failure(begin: str, path: list[dict[str, Any]], nodes: "pl.DataFrame", names: dict[str, str]) -> str:
+    import polars as pl
+
+    edge, origin = path[0], path[-1]
     failed = f"{edge['errors']:,} of {_count(edge['calls'], 'call')} failed ({share(edge['error_ratio'])})"
-    sentence = f"Most errors: {_arrow(edge, names)}, {failed}."
-    origin = path[-1]
-    own_errors = nodes.filter(pl.col("id") == origin["target"])["errors"].item()
-    if len(path) == 1 and own_errors is not None and own_errors < EXPLAINS * origin["errors"]:
-        sentence += f" {names[edge['target']]} itself says that it answered most of them well:"
-        sentence += " its callers stopped waiting (timeouts), or did not like the answer."
-        return [sentence], [("failing", edge)]
-    if len(path) == 1:
-        sentence += f" They seem to begin in {names[edge['target']]} itself: nothing it calls fails as often."
-        return [sentence], [("failing", edge)]
-    sentence += f" Followed to what is called next, they seem to begin at {names[origin['target']]}"
-    sentence += (
-        f" (called by {names[origin['source']]}; {origin['errors']:,} of {_count(origin['calls'], 'call')} failed)."
-    )
-    return [sentence], [("failing", edge), ("origin", origin)]
+    sentence = f"{begin}: {_arrow(edge, names)}, {failed}."
+    if len(path) > 1:
+        sentence += f" Followed to what is called next, they seem to begin at {names[origin['target']]}"
+        failed = f"{origin['errors']:,} of {_count(origin['calls'], 'call')} failed"
+        return f"{sentence} (called by {names[origin['source']]}; {failed})."
+    own_errors = nodes.filter(pl.col("id") == edge["target"])["errors"].item()
+    if own_errors is not None and own_errors < EXPLAINS * edge["errors"]:
+        sentence += f" {names[edge['target']]} itself reports {'none' if not own_errors else 'few'} of these:"
+        return f"{sentence} its callers stopped waiting (timeouts), or count an answer like 404 as failed."
+    return f"{sentence} They seem to begin in {names[edge['target']]} itself: nothing it calls fails as often."
 
 
 def _first_of(edge: dict[str, Any], failing: "pl.DataFrame") -> dict[str, Any]:
