@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import time
+import tracemalloc
 
 import pytest
 from backports import zstd
@@ -206,6 +207,24 @@ def test_random_bytes_are_refused_and_nothing_else_happens(tmp_path, content, st
     source = Source(file_of(tmp_path, "noise", start + content))
     with contextlib.suppress(BadInput):  # anything else is a crash
         detected(source).check(source)
+
+
+def test_what_unpacks_to_more_than_a_message_may_hold_is_refused_and_memory_stays_bounded(lake, tmp_path, monkeypatch):
+    from workbench.formats import source
+    from workbench.formats.otlp import protobuf_files
+
+    for module in (source, protobuf_files):
+        monkeypatch.setattr(module, "LONGEST", 1 << 20)
+    spaces = b'{"resourceSpans": [' + b" " * (64 << 20)
+    contents = [gzip.compress(spaces), gzip.compress(spaces[:50] + b"\n" + spaces), framed(zstd.compress(spaces))]
+    files = [file_of(tmp_path, f"{number}", content) for number, content in enumerate(contents)]
+    tracemalloc.start()
+    done = bring(lake, *files)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [each.state for each in done] == ["failed"] * 3
+    assert all("more than 1,048,576 bytes" in each.error.what for each in done)
+    assert peak < 16 << 20
 
 
 def test_one_bad_file_does_not_hinder_the_others(lake, tmp_path):

@@ -14,6 +14,7 @@ from workbench.lake.errors import BadInput
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 HEAD_BYTES = 1 << 16
+LONGEST = 512 << 20  # of one line or message: a few kilobytes can stand for gigabytes of the same letter
 REMEDY = "nothing of this file is in the lake: fetch it again, or cut it off before this place"
 
 
@@ -75,12 +76,16 @@ class Reader:
         return self._got(lambda: self._content.read(size))
 
     def line(self) -> bytes:
-        """The next line with its end; empty at the end of the content."""
-        return self._got(self._content.readline)
+        """The next line with its end; empty at the end of the content.
+
+        Raises:
+            BadInput: it is longer than `LONGEST`, or like `read_up_to`.
+        """
+        return self._bounded(self._content.readline)
 
     def rest(self) -> bytes:
-        """All that is left."""
-        return self._got(self._content.read)
+        """All that is left; raises like `line`."""
+        return self._bounded(self._content.read)
 
     def exactly(self, size: int, what: str) -> bytes:
         """So many bytes.
@@ -96,6 +101,13 @@ class Reader:
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
+
+    def _bounded(self, read: Callable[[int], bytes]) -> bytes:
+        start = self.offset
+        found = self._got(lambda: read(LONGEST + 1))
+        if len(found) > LONGEST:
+            raise self.source.damaged(f"a line or message of more than {LONGEST:,} bytes", start)
+        return found
 
     def _got(self, read: Callable[[], bytes]) -> bytes:
         try:

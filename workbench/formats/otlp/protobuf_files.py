@@ -5,6 +5,7 @@ then the message, which may be compressed with zstd by itself, and then may be J
 message begins with the tag of field 1 or 2; a length that began so would be 160 MB.
 """
 
+import io
 from collections.abc import Callable, Iterator
 
 from backports import zstd
@@ -84,9 +85,12 @@ def _payloads(reader: Reader) -> Iterator[tuple[int, bytes]]:
         payload = reader.exactly(size, "a message")
         if payload.startswith(ZSTD):
             try:
-                payload = zstd.decompress(payload)
-            except zstd.ZstdError as error:
+                with zstd.open(io.BytesIO(payload)) as inside:
+                    payload = inside.read(LONGEST + 1)
+            except (zstd.ZstdError, EOFError) as error:
                 raise reader.source.damaged(f"a message is damaged: {error}", offset) from error
+            if len(payload) > LONGEST:
+                raise reader.source.damaged(f"a message of more than {LONGEST:,} bytes", offset)
         yield offset, payload
         offset = reader.offset
         start = reader.read_up_to(4)
