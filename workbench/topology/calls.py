@@ -30,10 +30,11 @@ from workbench.lake import Window
 from workbench.topology.destinations import Destination
 from workbench.topology.span_tree import CLIENT, CONSUMER, INTERNAL, NONE, PRODUCER, SERVER, Ints, SpanTree
 
+# Ids are hashed as in workbench.topology.span_tree.
 LINKS = """
-select distinct consumer_key, hash(link.trace_id, link.span_id) as producer_key
+select distinct consumer_key, xor(hash(link.span_id), hash(link.trace_id, 0)) as producer_key
 from (
-    select hash(trace_id, span_id) as consumer_key, unnest(links) as link
+    select xor(hash(span_id), hash(trace_id, 0)) as consumer_key, unnest(links) as link
     from spans
     where kind = 'consumer' and len(links) > 0
 )

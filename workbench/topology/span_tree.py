@@ -2,9 +2,10 @@
 
 Mechanism. DuckDB reads the files once and turns what must be compared (trace and span id, service, destination) into
 64-bit hashes, so that only numbers leave it: 42 bytes a span. That two of ten million spans get the same hash has a
-chance of three in a million. Parents are looked up in pieces of the scan first, because the spans of a trace lie
-together in a compacted lake and a small hash table stays in the processor's cache; what a piece does not answer
-(traces over its edge, absent parents) is asked of all spans at once. Any order of rows gives the same answer.
+chance of three in a million. The spans of a trace lie together in a compacted lake, by start, so a parent is mostly
+one of the few rows before its child; who is not found there is looked up in its piece of the scan, whose hash table
+stays in the processor's cache, and who is not there either (traces over its edge, absent parents) among all spans. Any
+order of rows gives the same answer.
 
 Repeated span ids: rows that agree in trace, id, kind and service are one span sent twice, and one stays. A server span
 with the id of a client span (Zipkin's shared ids) becomes its child, and their common children belong to the server.
@@ -22,8 +23,9 @@ from workbench.lake import Window
 # `hash` is the engine's own: equal within one answer, never stored, never compared over two windows.
 SPANS = """
 select
-    hash(trace_id, span_id) as span_key,
-    case when coalesce(parent_span_id, '') = '' then 0 else hash(trace_id, parent_span_id) end as parent_key,
+    xor(hash(span_id), hash(trace_id, 0)) as span_key,
+    case when coalesce(parent_span_id, '') = '' then 0 else xor(hash(parent_span_id), hash(trace_id, 0)) end
+        as parent_key,
     hash(service_name) as service_key,
     hash(
         peer_service, db_system_name, db_namespace, messaging_system, messaging_destination_name, rpc_system_name,
@@ -52,6 +54,7 @@ from (
 INTERNAL, CLIENT, PRODUCER, SERVER, CONSUMER = range(5)
 NONE = np.int32(-1)
 PIECE = 1 << 16
+NEAR = 8  # rows before a child in which its parent is looked for without a hash table
 
 Ints = npt.NDArray[Any]
 
@@ -118,8 +121,12 @@ def _parents(span_key: Ints, parent_key: Ints) -> Ints:
     parent = np.full(count, NONE, np.int32)
     for first in range(0, count, PIECE):
         end = min(first + PIECE, count)
-        children = np.flatnonzero(parent_key[first:end]) + first
-        _look_up(parent, children, parent_key, span_key[first:end], first)
+        spans, asked, found = span_key[first:end], parent_key[first:end], parent[first:end]
+        for distance in range(1, min(NEAR, len(spans) - 1) + 1):
+            at = np.flatnonzero(asked[distance:] == spans[:-distance])
+            found[at + distance] = at + first
+        found[asked == 0] = NONE
+        _look_up(parent, np.flatnonzero((found < 0) & (asked != 0)) + first, parent_key, spans, first)
     if count > PIECE:
         _look_up(parent, np.flatnonzero((parent < 0) & (parent_key != 0)), parent_key, span_key, 0)
     return parent
@@ -127,6 +134,8 @@ def _parents(span_key: Ints, parent_key: Ints) -> Ints:
 
 def _look_up(parent: Ints, children: Ints, parent_key: Ints, span_key: Ints, first: int) -> None:
     """Fill in `parent` of these children from the spans `span_key`, which begin at position `first`."""
+    if not len(children):
+        return
     asked = pl.DataFrame({"key": parent_key[children], "child": children.astype(np.int32)})
     there = pl.DataFrame({"key": span_key, "at": np.arange(first, first + len(span_key), dtype=np.int32)})
     found = asked.join(there, on="key")
