@@ -144,6 +144,12 @@ def test_from_and_to_cut_the_window(command, shop):
     assert [row["service_name"] for row in found] == ["cart", "web"]
 
 
+@pytest.mark.parametrize("window", [["--from", "1600-01-01"], ["--last", "99999999999d"]])
+def test_a_window_longer_than_time_holds_everything(command, shop, window):
+    found = rows_of(command("services", "--lake", shop, *window, "--format", "json"))
+    assert [row["service_name"] for row in found] == ["cart", "web"]
+
+
 def test_sql_answers_keep_their_nested_values(command, lake_of):
     lake = lake_of(spans("a  b  0..1ms  app.key=value"))
     values = "[1, 2] as list, {'a': null} as struct, 'nan'::double as no_number, '\\x01'::blob as bytes"
@@ -169,6 +175,8 @@ def test_sql_answers_keep_their_nested_values(command, lake_of):
         (["red", "--step", "1ns"], 2, "too short", "1ms or more"),
         (["sql", "select servce_name from spans"], 2, "the query is refused", "describe spans"),
         (["sql", "drop table spans"], 2, "", "select"),
+        (["sql", "select 1 as a, 2 as a"], 2, "no frame can hold the answer", "name or cast"),
+        (["sql", "select interval 1 day"], 2, "no frame can hold the answer", "name or cast"),
         (["traces", "show", "web"], 2, "'web' is no trace id", "hexadecimal digits"),
         (["traces", "show", "0"], 2, "several traces begin with 0", "give more digits"),
     ],

@@ -87,8 +87,8 @@ class Lake:
         return self._window(start, end)
 
     def _window(self, start: "Instant | None", end: "Instant | None") -> "Window":
-        low = 0 if start is None else instant_ns(start, "start")
-        high = FOREVER_NS if end is None else instant_ns(end, "end")
+        low = 0 if start is None else max(0, instant_ns(start, "start"))  # before 1970 there is nothing
+        high = FOREVER_NS if end is None else min(FOREVER_NS, instant_ns(end, "end"))
         if high <= low:
             raise BadParameter(f"the window ends ({end}) before it starts ({start})", "window", "swap them")
         pinned = {}
@@ -251,7 +251,10 @@ class Window:
         """The answer to one SQL query as a Polars frame; see `arrow`."""
         import polars as pl
 
-        frame = pl.from_arrow(self.arrow(query, **parameters))
+        try:
+            frame = pl.from_arrow(self.arrow(query, **parameters))
+        except pl.exceptions.PolarsError as error:  # two columns of one name, a type that it has not
+            raise BadParameter(f"no frame can hold the answer: {error}", "sql", "name or cast the columns") from error
         assert isinstance(frame, pl.DataFrame)  # noqa: S101 - for the type checker; a table never gives a Series
         return frame
 
