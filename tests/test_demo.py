@@ -77,7 +77,9 @@ def test_missing_packages_are_named_with_the_command_that_brings_them(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [["--duration", "soon"], ["--duration", "10ms"], ["--rate", "0"]])
+@pytest.mark.parametrize(
+    "options", [["--duration", "soon"], ["--duration", "10ms"], ["--rate", "0"], ["--rate", "nan"]]
+)
 def test_options_that_make_no_sense_are_wrong_use(tmp_path, options):
     ended = demo("--output", str(tmp_path), *options)
     assert ended.returncode == 2

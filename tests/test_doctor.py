@@ -43,6 +43,12 @@ def test_a_place_that_cannot_be_written_is_a_failure(command, tmp_path, monkeypa
     assert findings(done)["lake"]["state"] == "failed"
 
 
+def test_a_file_is_no_place_for_a_lake(command, tmp_path):
+    (tmp_path / "file").touch()
+    done = command("doctor", "--lake", tmp_path / "file", "--format", "json")
+    assert (done.status, findings(done)["lake"]["state"]) == (1, "failed")
+
+
 def test_a_taken_port_is_told_with_the_way_around(command, tmp_path):
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -127,6 +127,7 @@ def test_no_process_outlives_a_shop_that_is_killed(tmp_path, sink):
         (["--duration", "soon"], "'soon' is no duration"),
         (["--faults", "latency:payment:1s-2s"], "there is latency:payments"),
         (["--rate", "0"], "must be above 0"),
+        (["--rate", "nan"], "must be above 0"),
         (["--truth", "/no/such/directory/truth.json"], "there is no such directory"),
         ([], "start one: workbench collect otlp"),
     ],

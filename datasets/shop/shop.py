@@ -9,6 +9,7 @@ says which fault was on where and when, and who called whom how often, counted b
 import argparse
 import collections
 import json
+import math
 import os
 import signal
 import socket
@@ -68,7 +69,7 @@ class Place:
 def run(options: argparse.Namespace, place: Place) -> None:
     """Open, let people in, close, write the truth."""
     duration = schedule.seconds(options.duration)
-    if duration <= 0 or options.rate <= 0:
+    if not 0 < duration < math.inf or not 0 < options.rate < math.inf:  # nan is neither
         raise ShopError("--duration and --rate must be above 0")
     if options.truth and not options.truth.absolute().parent.is_dir():
         raise ShopError(f"--truth {options.truth}: there is no such directory")

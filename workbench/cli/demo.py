@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def demo(
     from workbench.lake.times import duration_ns
 
     seconds = duration_ns(duration, "--duration") / 1e9
-    if seconds < 1 or rate <= 0:
+    if seconds < 1 or not 0 < rate < math.inf:  # nan is neither
         raise BadParameter("too short or too few", "workbench demo", "--duration 10s or more, --rate above 0")
     _check_packages()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it tidies up as after Ctrl-C

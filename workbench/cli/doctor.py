@@ -66,7 +66,9 @@ def _lake(lake: str) -> Iterator[Finding]:
     path = Path(lake)
     place = path if path.exists() else next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(place).free / 1e9
-    if not os.access(place, os.W_OK):
+    if not place.is_dir():
+        yield "lake", "failed", f"{place} is no directory", "give another --lake, or set WORKBENCH_LAKE"
+    elif not os.access(place, os.W_OK):
         yield "lake", "failed", f"{place} cannot be written", "give another --lake, or set WORKBENCH_LAKE"
     elif path.exists():
         yield "lake", "ok", f"{path}, {free:.0f} GB free", ""
