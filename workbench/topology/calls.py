@@ -35,7 +35,7 @@ LINKS = """
 select distinct consumer_key, xor(hash(link.span_id), hash(link.trace_id, 0)) as producer_key
 from (
     select xor(hash(span_id), hash(trace_id, 0)) as consumer_key, unnest(links) as link
-    from spans
+    from spans_around
     where kind = 'consumer' and len(links) > 0
 )
 """
