@@ -11,6 +11,7 @@ from collectors.otlp.segments import Record
 from collectors.otlp.worker import Worker
 from tests.otlp_clients import payload
 from tests.receiver_process import services_in
+from workbench.formats.otlp import decode
 
 BAD = b"\xff\xff"
 
@@ -108,28 +109,51 @@ def test_a_lake_that_takes_nothing_is_reported_and_the_segment_waits(tmp_path, d
     assert (services_in(tmp_path / "lake"), report.read(directory, 1)["error"]) == ({"a": 1}, [])
 
 
-def die(directory, payload_name=""):
-    """A process that notes what it decodes and does not survive it."""
-    Attempts(directory, 1).note(payload_name)
+def die(directory, first, end):
+    """A process that notes which payloads it decodes and does not survive them."""
+    Attempts(directory, 1).note("traces", range(first, end))
 
 
 def test_chance_deaths_change_nothing(tmp_path, directory):
     seal(directory, 1, payload("traces", "a"), payload("traces", "b"))
-    for name in ("", "", "traces 0", "traces 1"):
-        die(directory, name)
+    for run in ((0, 2), (0, 1), (1, 2)):
+        die(directory, *run)
     Worker(str(tmp_path / "lake"), directory, 1).drain()
     assert (services_in(tmp_path / "lake"), quarantine(directory)) == ({"a": 1, "b": 1}, {})
 
 
 def test_a_payload_that_takes_the_process_with_it_again_and_again_is_put_aside(tmp_path, directory):
     seal(directory, 1, payload("traces", "a"), payload("traces", "killer"), payload("traces", "b"))
-    assert not Attempts(directory, 1).careful
-    for name in ("", ""):
-        die(directory, name)
-    assert Attempts(directory, 1).careful
-    for name in ("traces 1", "traces 1"):
-        die(directory, name)
+    for run in ((0, 3), (1, 2), (1, 2)):
+        die(directory, *run)
     Worker(str(tmp_path / "lake"), directory, 1).drain()
     assert services_in(tmp_path / "lake") == {"a": 1, "b": 1}
     assert quarantine(directory) == {"0000000000000001-1-traces.otlp.txt": "the decoding process died of it"}
-    assert not Attempts(directory, 2).careful
+
+
+def test_a_deadly_payload_is_found_after_a_few_deaths_among_very_many(directory):
+    deadly, count, deaths = 654_321, 1_000_000, 0
+    while True:
+        attempts = Attempts(directory, 1)
+        run = next(each for each in attempts.runs("traces", count) if deadly in each)
+        if attempts.given_up("traces", run):
+            break
+        attempts.note("traces", run)
+        deaths += 1
+    assert deaths == 6
+    assert [position for run in attempts.runs("traces", count) for position in run] == list(range(count))
+    assert len(list(attempts.runs("traces", count))) < 300
+    assert [*Attempts(directory, 2).runs("traces", count)] == [range(count)]  # another segment begins afresh
+
+
+def test_payloads_that_fail_together_are_tried_in_halves(tmp_path, directory, monkeypatch):
+    def fails_on_bad(signal, payloads, received, *, packed):
+        if any(b"bad" in each for each in payloads):
+            raise RuntimeError("no rows of this")
+        return decode(signal, payloads, received, packed=packed)
+
+    monkeypatch.setattr("collectors.otlp.worker.decode", fails_on_bad)
+    seal(directory, 1, *(payload("traces", name) for name in ("a", "b", "bad", "d", "e")))
+    Worker(str(tmp_path / "lake"), directory, 1).drain()
+    assert services_in(tmp_path / "lake") == {"a": 1, "b": 1, "d": 1, "e": 1}
+    assert quarantine(directory) == {"0000000000000001-2-traces.otlp.txt": "RuntimeError: no rows of this"}

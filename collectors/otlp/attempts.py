@@ -1,17 +1,20 @@
 """Which payload does the decoding process die of? It is found after some deaths and put aside; the others go on.
 
-Before decoding a segment a note says so, and it is gone when the rows are made. A note that a new process finds is a
-death. After two deaths at one segment its payloads are decoded one by one, each noted; one that took the process with
-it twice is given up. A process that is killed from outside at random moments does not die twice of one payload.
+Payloads are decoded in runs: all of a signal in a segment at once. A note says which run is being decoded, and is gone
+when the rows of the segment are made; a note that a new process finds is a death. A run that took a process with it is
+cut into at most 64 smaller ones; a payload that did so twice, alone, is given up. So six deaths find one among a
+million, and a process that is killed from outside at random moments only works in smaller pieces for a while.
 """
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 NAME = "decoding.json"
-TOGETHER, ALONE = 2, 2  # deaths that are put down to chance: of a whole segment, of one payload
+PARTS = 64
+CHANCE = 1  # deaths at one payload alone that are put down to chance
 
 
 class Attempts:
@@ -20,25 +23,28 @@ class Attempts:
     def __init__(self, directory: Path, sequence: int) -> None:
         self._file, self._sequence = directory / NAME, sequence
         before = self._read()
-        died_here = before.get("sequence") == sequence
-        self._deaths: int = before["deaths"] + 1 if died_here else 0
-        self._died: dict[str, int] = before["died"] if died_here else {}
-        if died_here and before["payload"]:
-            self._died[before["payload"]] = self._died.get(before["payload"], 0) + 1
+        self._died: dict[str, int] = before["died"] if before.get("sequence") == sequence else {}
+        if before.get("sequence") == sequence and before["run"]:
+            self._died[before["run"]] = self._died.get(before["run"], 0) + 1
 
-    @property
-    def careful(self) -> bool:
-        """Decode one by one."""
-        return self._deaths >= TOGETHER
+    def runs(self, signal: str, count: int) -> Iterator[range]:
+        """Positions of `count` payloads in runs that no process died of, or of one payload each."""
+        pending = [range(count)]
+        while pending:
+            run = pending.pop()
+            if len(run) > 1 and _name(signal, run) in self._died:
+                size = -(-len(run) // PARTS)
+                pending += [run[start : start + size] for start in range(0, len(run), size)][::-1]
+            else:
+                yield run
 
-    def given_up(self, payload: str) -> bool:
-        """This one took the process with it too often."""
-        return self._died.get(payload, 0) >= ALONE
+    def given_up(self, signal: str, run: range) -> bool:
+        """This one payload took the process with it too often."""
+        return len(run) == 1 and self._died.get(_name(signal, run), 0) > CHANCE
 
-    def note(self, payload: str = "") -> None:
-        """Decoding begins: of everything together, or of one payload."""
-        facts = {"sequence": self._sequence, "deaths": self._deaths, "died": self._died, "payload": payload}
-        self._file.write_text(json.dumps(facts))
+    def note(self, signal: str, run: range) -> None:
+        """Decoding of a run begins."""
+        self._file.write_text(json.dumps({"sequence": self._sequence, "died": self._died, "run": _name(signal, run)}))
 
     def survived(self) -> None:
         """The rows are made."""
@@ -47,6 +53,10 @@ class Attempts:
     def _read(self) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
             found = json.loads(self._file.read_text())
-            if isinstance(found, dict) and found.keys() == {"sequence", "deaths", "died", "payload"}:
+            if isinstance(found, dict) and found.keys() == {"sequence", "died", "run"}:
                 return found
         return {}
+
+
+def _name(signal: str, run: range) -> str:
+    return f"{signal} {run.start}..{run.stop}"

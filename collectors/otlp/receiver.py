@@ -251,6 +251,8 @@ def _tell_failure(task: "asyncio.Task[None]") -> None:
 
 def _write_whole(path: Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.new")
+    if path.exists() and not path.is_file():  # a device or a directory: a rename would take its place
+        raise LakeError("the ready file is there and is no file", str(path), "give another --ready-file")
     try:
         temporary.write_text(text)
         temporary.rename(path)

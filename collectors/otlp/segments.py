@@ -24,7 +24,7 @@ from pathlib import Path
 
 from isal import isal_zlib
 
-from workbench.lake.disk import fsync_path, write_durably
+from workbench.lake.disk import fsync_path, listed, write_durably
 from workbench.lake.errors import LakeError
 
 log = logging.getLogger("workbench.otlp.wal")
@@ -81,19 +81,19 @@ def segment_path(directory: Path, sequence: int, suffix: str) -> Path:
 
 def sealed(directory: Path) -> list[tuple[int, Path]]:
     """Segments that wait for the decoding process, in order: (sequence, path)."""
-    return sorted((int(path.stem), path) for path in directory.glob(f"{_NUMBER}.wal"))
+    return sorted((int(path.stem), path) for path in listed(directory, f"{_NUMBER}.wal"))
 
 
 def waiting(directory: Path) -> list[Path]:
     """All segments with something that is not in the lake."""
-    left = [path for path in directory.glob(f"{_NUMBER}.open") if path.stat().st_size]
+    left = [path for path in listed(directory, f"{_NUMBER}.open") if path.stat().st_size]
     return left + [path for _, path in sealed(directory)]
 
 
 def last_sequence(directory: Path) -> int:
     """The highest number that was ever given to a segment here, 0 if none."""
     states = (".open", ".wal", ".done")
-    return max((int(path.stem) for state in states for path in directory.glob(f"{_NUMBER}{state}")), default=0)
+    return max((int(path.stem) for state in states for path in listed(directory, f"{_NUMBER}{state}")), default=0)
 
 
 def committed(directory: Path, sequence: int) -> None:
@@ -102,7 +102,7 @@ def committed(directory: Path, sequence: int) -> None:
     os.truncate(segment, 0)
     segment.rename(segment.with_suffix(".done"))
     fsync_path(directory)
-    for old in directory.glob(f"{_NUMBER}.done"):
+    for old in listed(directory, f"{_NUMBER}.done"):
         if int(old.stem) < sequence:
             old.unlink(missing_ok=True)
 
@@ -124,7 +124,7 @@ def prepare(directory: Path) -> None:
             fsync_path(parent)
     if not (directory / IDENTITY).exists():
         write_durably(directory / IDENTITY, json.dumps({"app_id": f"otlp-{uuid.uuid4().hex}"}).encode())
-    for left in sorted(directory.glob(f"{_NUMBER}.open")):
+    for left in listed(directory, f"{_NUMBER}.open"):
         whole, damaged = records(left)
         if damaged:
             log.warning("%s ends in %s bytes that were never acknowledged", left, damaged)

@@ -79,7 +79,6 @@ class Worker:
         repaired: Counter[str] = Counter()
         aside: list[tuple[str, bytes, str]] = []
         attempts = Attempts(self.directory, sequence)
-        attempts.note()
         for name, each in sorted(by_signal.items()):
             decoded = rows_of(name, each, attempts)
             tables |= decoded.tables
@@ -139,37 +138,40 @@ class Worker:
 
 
 def rows_of(signal_name: str, found: list[Record], attempts: Attempts) -> Decoded:
-    """Records of one signal as rows; when they do not decode together, each alone, and the bad ones are refused."""
-    if not attempts.careful:
-        received = [record.received_unix_nano for record in found]
-        try:
-            return decode(signal_name, [record.payload for record in found], received)
-        except MemoryError:  # says nothing about the payloads; tried again later
-            raise
-        except Exception:
-            if len(found) > 1:
-                log.exception("%s payloads of %s do not decode together, trying each alone", len(found), signal_name)
+    """Records of one signal as rows, in as few runs as the attempts before allow; what makes no rows is refused."""
+    runs = list(attempts.runs(signal_name, len(found)))
     whole = Decoded({})
     parts: dict[str, list[pa.Table]] = defaultdict(list)
-    for position, record in enumerate(found):
-        name = f"{signal_name} {position}"
-        if attempts.given_up(name):
-            whole.refused.append((position, "the decoding process died of it"))
+    while runs:
+        run = runs.pop(0)
+        if attempts.given_up(signal_name, run):
+            whole.refused.append((run.start, "the decoding process died of it"))
             continue
-        if attempts.careful:
-            attempts.note(name)
+        attempts.note(signal_name, run)
+        some = [found[position] for position in run]
         try:
-            one = decode(signal_name, [record.payload], record.received_unix_nano)
-        except MemoryError:
+            # Dictionaries of different runs do not fit together; one run, the usual case, keeps them.
+            one = decode(
+                signal_name,
+                [record.payload for record in some],
+                [record.received_unix_nano for record in some],
+                packed=len(run) == len(found),
+            )
+        except MemoryError:  # says nothing about the payloads; tried again later
             raise
         except Exception as error:  # whatever it is, it must not stop the others
-            whole.refused.append((position, f"{type(error).__name__}: {error}"[:500]))
+            if len(run) == 1:
+                whole.refused.append((run.start, f"{type(error).__name__}: {error}"[:500]))
+                continue
+            log.exception("%s payloads of %s do not decode together, trying halves", len(run), signal_name)
+            half = len(run) // 2
+            runs[:0] = [run[:half], run[half:]]
             continue
-        whole.refused += [(position, reason) for _, reason in one.refused]
+        whole.refused += [(run[position], reason) for position, reason in one.refused]
         whole.repaired = dict(Counter(whole.repaired) + Counter(one.repaired))
         for table, rows in one.tables.items():
             parts[table].append(rows)
-    whole.tables.update({table: pa.concat_tables(each) for table, each in parts.items()})
+    whole.tables.update({table: each[0] if len(each) == 1 else pa.concat_tables(each) for table, each in parts.items()})
     return whole
 
 

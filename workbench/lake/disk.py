@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import fnmatch
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,21 @@ def fsync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def listed(directory: Path, pattern: str) -> list[Path]:
+    """The files of a directory whose names fit, in order; none where it is not there.
+
+    `Path.glob` takes a directory that cannot be read for an empty one, since Python 3.13 whatever the reason; a caller
+    would take it for "nothing waits here".
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
+    try:
+        return sorted(path for path in directory.iterdir() if fnmatch.fnmatch(path.name, pattern))
+    except FileNotFoundError:
+        return []
 
 
 def write_durably(path: Path, data: bytes) -> None:

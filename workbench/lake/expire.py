@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from workbench.lake.delta import LOG_DAYS, NO_HOOKS, StoredTable
-from workbench.lake.disk import locked
+from workbench.lake.disk import listed, locked
 from workbench.lake.errors import LakeError, UnknownName
 from workbench.lake.local import LOCK, PLAN, local_lake, present
 from workbench.lake.parquet import DAY_NS
@@ -149,7 +149,7 @@ def _delete_orphans(stored: StoredTable) -> None:
 def known_paths(root: Path) -> set[str]:
     """Every file that the table's log names, in any version that can still be opened."""
     named = set(DeltaTable(str(root)).get_add_actions(flatten=True).column("path").to_pylist())
-    for entry in (root / "_delta_log").glob("*.json"):
+    for entry in listed(root / "_delta_log", "*.json"):
         try:
             found = actions(entry)
         except FileNotFoundError:  # cleaned up since it was listed

@@ -4,7 +4,7 @@ import json
 import urllib.parse
 from pathlib import Path
 
-from workbench.lake.disk import write_durably
+from workbench.lake.disk import listed, write_durably
 from workbench.lake.errors import LakeError
 from workbench.lake.local import local_lake
 
@@ -38,7 +38,7 @@ def pins(root: Path, now_ns: int) -> dict[str, list[int]]:
         LakeError: a pin cannot be read; what it holds is unknown, so nothing may be deleted.
     """
     held: dict[str, list[int]] = {}
-    for file in sorted((root / FOLDER).glob("*.json")):
+    for file in listed(root / FOLDER, "*.json"):
         try:
             found = json.loads(file.read_text())
             if found["until_unix_nano"] > now_ns:
@@ -53,7 +53,7 @@ def pins(root: Path, now_ns: int) -> dict[str, list[int]]:
 
 def forget_past(root: Path, now_ns: int) -> None:
     """Delete the pins whose time is over; a damaged one stays for `pins` to complain about."""
-    for file in (root / FOLDER).glob("*.json"):
+    for file in listed(root / FOLDER, "*.json"):
         try:
             over = json.loads(file.read_text())["until_unix_nano"] <= now_ns
         except (ValueError, TypeError, KeyError, FileNotFoundError):

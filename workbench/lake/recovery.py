@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.lake.disk import fsync_path
+from workbench.lake.disk import fsync_path, listed
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,12 @@ def recover(root: Path) -> list[str]:
     if not entries.is_dir():
         return []
     dropped = []
-    for entry in sorted(entries.glob("*.json"), reverse=True):
+    for entry in reversed(listed(entries, "*.json")):
         if _is_whole(entry):
             break
         entry.unlink()
         dropped.append(entry.name)
-    for file in entries.glob("*.checkpoint*.parquet"):
+    for file in listed(entries, "*.checkpoint*.parquet"):
         try:
             pq.read_metadata(file)
         except FileNotFoundError:  # cleaned up by another process since it was listed
