@@ -23,7 +23,7 @@ ANSWERS = {
     "unauthorized": Answer(401, grpc.StatusCode.UNAUTHENTICATED),
     "too_large": Answer(413, grpc.StatusCode.RESOURCE_EXHAUSTED),
     "unsupported": Answer(415, grpc.StatusCode.UNIMPLEMENTED),
-    "timeout": Answer(408, grpc.StatusCode.DEADLINE_EXCEEDED),
+    "timeout": Answer(503, grpc.StatusCode.UNAVAILABLE, retry=True),  # OTLP clients give up at a 408
     "busy": Answer(503, grpc.StatusCode.UNAVAILABLE, retry=True),
 }
 
