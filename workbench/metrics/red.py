@@ -33,13 +33,17 @@ with requests as (
     from spans
     where kind in ('server', 'consumer') or coalesce(parent_span_id, '') = ''
 )
-select service_name, operation, kind, bucket, count(*) as calls, count(*) filter (where status_code = 'error') as errors,
+select service_name, operation, kind, bucket,
+       count(*) as calls, count(*) filter (where status_code = 'error') as errors,
        quantile_disc(duration_ns, [0.5, 0.95, 0.99]) as quantiles
 from requests
 where $service is null or service_name = $service
 group by service_name, operation, kind, bucket
 """
-QUESTIONS = {"service": (BY_SERVICE, ["service_name"]), "operation": (BY_OPERATION, ["service_name", "operation", "kind"])}
+QUESTIONS = {
+    "service": (BY_SERVICE, ["service_name"]),
+    "operation": (BY_OPERATION, ["service_name", "operation", "kind"]),
+}
 
 SECOND, MINUTE, HOUR, DAY = 10**9, 60 * 10**9, 3600 * 10**9, 86_400 * 10**9
 ROUND_STEPS = [each * SECOND for each in (1, 2, 5, 10, 15, 30)] + [each * MINUTE for each in (1, 2, 5, 10, 15, 30)]
