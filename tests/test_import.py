@@ -239,7 +239,9 @@ def test_a_directory_gives_its_files_and_skips_what_is_no_telemetry(lake, tmp_pa
     file_of(tmp_path / "in", "nothing", b"")
     file_of(tmp_path / "in" / "deep", "logs.json", protobuf_to_json("logs", request("logs")).encode())
     file_of(tmp_path / "in", "traces.otlp", request("traces"))
-    done = {each.path.rpartition("/")[2]: each.state for each in bring(lake, tmp_path / "in")}
+    found = bring(lake, tmp_path / "in")
+    assert [each.error.what for each in found if each.error] == ["no known format of telemetry"]
+    done = {each.path.rpartition("/")[2]: each.state for each in found}
     assert done == {"README.md": "skipped", "nothing": "empty", "logs.json": "imported", "traces.otlp": "imported"}
 
 

@@ -303,12 +303,12 @@ def test_an_empty_window_is_told_in_sight_and_warnings_name_no_place_of_the_mach
 def test_a_traceback_keeps_what_a_library_is_called_and_drops_where_it_lies():
     trace = [
         "File /srv/ann/.venv/lib/python3.11/site-packages/polars/frame.py:12, in select(self)",
-        "File ~/work/workbench/metrics/red.py:7, in red(window)",
+        "File ~/src/workbench/metrics/red.py:7, in red(window)",
         "https://example.org/workbench/x and a/b stay",
     ]
     page = page_of(new_output("error", ename="KeyError", evalue="x", traceback=trace))
     assert "/srv" not in page
-    assert "~/work" not in page
+    assert "~/src" not in page
     assert "site-packages/polars/frame.py:12" in page
     assert "workbench/metrics/red.py:7" in page
     assert "https://example.org/workbench/x and a/b stay" in page

@@ -29,7 +29,7 @@ class Imported:
     rows: dict[str, int] = field(default_factory=dict)  # by table, those added
     repaired: dict[str, int] = field(default_factory=dict)  # rows by what was changed to store them
     refused: list[tuple[int, str]] = field(default_factory=list)  # messages that parse and make no rows: byte, reason
-    error: WorkbenchError | None = None
+    error: WorkbenchError | None = None  # why it failed or was skipped
 
 
 def import_files(
@@ -85,7 +85,7 @@ def _import_file(
             return done
         found = chosen or detected(source)
     except BadInput as error:
-        done.state, done.error = ("failed", error) if listed else ("skipped", None)
+        done.state, done.error = "failed" if listed else "skipped", error
         return done
     done.format = found.name
     try:

@@ -44,9 +44,9 @@ def import_(
         for done in import_files(paths, lake, input_format=input_format, service=service, progress=progress):
             name = done.path.encode(errors="backslashreplace").decode()  # a file name may be no text
             rows.append((name, done.format, done.state, sum(done.rows.values()), sum(done.repaired.values())))
-            refused += done.error is not None or bool(done.refused)
+            refused += done.state == "failed" or bool(done.refused)
             if done.error is not None:
-                typer.echo(f"error: {done.error}", err=True)
+                typer.echo(f"{'error' if done.state == 'failed' else 'skipped'}: {done.error}", err=True)
             for offset, reason in done.refused:
                 typer.echo(f"error: {reason}\n  where:  {done.path}, byte {offset}", err=True)
     schema = {"file": pl.String, "format": pl.String, "state": pl.String, "rows": pl.Int64, "repaired": pl.Int64}
