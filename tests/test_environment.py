@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -27,6 +28,16 @@ def test_every_direct_dependency_is_pinned_to_a_version_it_allows():
         version = pinned.get(_canonical(requirement.name))
         assert version, f"{requirement.name} is missing in constraints.txt: make constraints"
         assert requirement.specifier.contains(version, prereleases=True), f"{text} excludes {version}"
+
+
+def test_every_pinned_version_runs_on_every_python_that_the_project_names():
+    oldest = ("3.11.2", "3.12.0", "3.13.0")  # 3.11.2 is what Debian 12 has
+    pinned, refused = constraints(), []
+    for each in importlib.metadata.distributions():
+        name, python = _canonical(each.metadata["Name"]), each.metadata.get("Requires-Python") or ""
+        if pinned.get(name) == each.version:
+            refused += [f"{name} {each.version}: {python}" for one in oldest if one not in SpecifierSet(python)]
+    assert refused == []
 
 
 def test_every_package_that_is_imported_is_a_declared_dependency():
