@@ -116,6 +116,12 @@ def test_fewer_files_than_asked_for_are_left_alone(lake):
     assert compact(lake, fewest=2).height == 1
 
 
+def test_a_run_ends_after_so_many_groups_and_the_next_one_does_the_rest(lake):
+    fill(lake, at(T0), at(T0), at(T0 + DAY), at(T0 + DAY))
+    assert compact(lake, most_groups=1, dry_run=True).height == 1
+    assert [compact(lake, most_groups=1).height for _ in range(3)] == [1, 1, 0]
+
+
 def test_groups_are_bounded_in_rows_and_bytes_and_large_files_are_left_alone():
     def files(*sizes: tuple[int, int]) -> list[dict[str, object]]:
         return [

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 PR_SET_PDEATHSIG = 1
+MORE_TO_DO = 3  # exit status of a maintenance run that wants another one after it
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 # Batches of the same size come and go: memory that is kept, in huge pages, saves the decoding process a sixth of its
 # CPU time, which were page faults. Read by glibc and Arrow at their start; what the user has set wins.

@@ -5,7 +5,7 @@ The receiver starts it as `python -m collectors.otlp.maintenance PARENT LAKE RET
 
 import logging
 import sys
-from functools import partial
+from collections.abc import Callable
 
 from collectors.otlp import child
 from workbench.lake import LakeBusy, WorkbenchError
@@ -13,6 +13,7 @@ from workbench.lake.compact import compact
 from workbench.lake.expire import expire
 
 FEWEST = 8  # files worth merging while new ones arrive every second
+MOST_GROUPS = 16  # the engine keeps a little of each group's memory, which goes with the process
 
 log = logging.getLogger("workbench.otlp.maintenance")
 
@@ -21,17 +22,26 @@ def main() -> None:
     """Merge small files, drop old rows. Another maintenance run going on is no failure."""
     child.begin()
     lake, retention = sys.argv[1:]
-    failed = False
-    # Each on its own: where compaction fails for want of room, dropping old rows is what makes some.
-    for act in (partial(compact, lake, fewest=FEWEST), partial(expire, lake, retention=retention)):
-        try:
-            act()
-        except LakeBusy:
-            log.info("another process maintains this lake")
-        except WorkbenchError as error:
-            log.error("%s", error)  # noqa: TRY400 - three lines that say it all
-            failed = True
-    sys.exit(1 if failed else 0)
+    merged, dropped = _done(lambda: _compact(lake)), _done(lambda: expire(lake, retention=retention).height)
+    if merged is None or dropped is None:
+        sys.exit(1)
+    sys.exit(child.MORE_TO_DO if merged == MOST_GROUPS else 0)
+
+
+def _compact(lake: str) -> int:
+    return compact(lake, fewest=FEWEST, most_groups=MOST_GROUPS).height
+
+
+def _done(act: Callable[[], int]) -> int | None:
+    """What the act did, None when it failed; where merging fails for want of room, dropping old rows makes some."""
+    try:
+        return act()
+    except LakeBusy:
+        log.info("another process maintains this lake")
+        return 0
+    except WorkbenchError as error:
+        log.error("%s", error)  # noqa: TRY400 - three lines that say it all
+        return None
 
 
 if __name__ == "__main__":

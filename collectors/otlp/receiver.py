@@ -219,7 +219,9 @@ class _Receiver:
         while every and "://" not in self.uri:
             await asyncio.sleep(every)
             try:
-                status = await _to_its_end("collectors.otlp.maintenance", self.uri, self.options.retention)
+                status = child.MORE_TO_DO
+                while status == child.MORE_TO_DO:
+                    status = await _to_its_end("collectors.otlp.maintenance", self.uri, self.options.retention)
             except OSError as error:
                 log.warning("maintenance does not start: %s", error)
                 continue

@@ -46,12 +46,14 @@ def compact(
     *,
     dry_run: bool = False,
     fewest: int = 2,
+    most_groups: int | None = None,
     memory_limit: str = MEMORY_LIMIT,
     progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
     """Merge small files, at least `fewest` at a time; with `dry_run` only tell.
 
     Args:
+        most_groups: end after so many groups, the rest waits for another run; None: all of them.
         memory_limit: what the sort may hold in memory, the rest goes to `<lake>/_tmp`.
         progress: called with (rows done, rows in all) after each group.
 
@@ -66,6 +68,7 @@ def compact(
     with locked(root / LOCK, wait=False):
         stored = [StoredTable(str(root), table, create=False) for table in present(root)]
         work = [(each, group) for each in stored for group in groups(each.files().to_pylist(), fewest)]
+        work = work[:most_groups]
         plan = [
             (
                 each.table.name,
