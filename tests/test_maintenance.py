@@ -122,6 +122,14 @@ def test_a_run_ends_after_so_many_groups_and_the_next_one_does_the_rest(lake):
     assert [compact(lake, most_groups=1).height for _ in range(3)] == [1, 1, 0]
 
 
+def test_groups_that_cannot_be_merged_do_not_use_up_the_run_of_the_others(lake):
+    fill(lake, at(T0), at(T0), at(T0 + DAY), at(T0 + DAY))
+    on_disk(lake)[0].write_bytes(b"damaged")
+    with pytest.raises(LakeError, match="cannot merge"):
+        compact(lake, most_groups=1)
+    assert compact(lake, dry_run=True)["day"].to_list() == ["2026-01-01"]
+
+
 def test_groups_are_bounded_in_rows_and_bytes_and_large_files_are_left_alone():
     def files(*sizes: tuple[int, int]) -> list[dict[str, object]]:
         return [

@@ -53,7 +53,7 @@ def compact(
     """Merge small files, at least `fewest` at a time; with `dry_run` only tell.
 
     Args:
-        most_groups: end after so many groups, the rest waits for another run; None: all of them.
+        most_groups: end after so many groups, the rest waits for another run; None: no end before the last.
         memory_limit: what the sort may hold in memory, the rest goes to `<lake>/_tmp`.
         progress: called with (rows done, rows in all) after each group.
 
@@ -68,7 +68,6 @@ def compact(
     with locked(root / LOCK, wait=False):
         stored = [StoredTable(str(root), table, create=False) for table in present(root)]
         work = [(each, group) for each in stored for group in groups(each.files().to_pylist(), fewest)]
-        work = work[:most_groups]
         plan = [
             (
                 each.table.name,
@@ -77,27 +76,40 @@ def compact(
                 _total(group, "num_records"),
                 _total(group, "size_bytes"),
             )
-            for each, group in work
+            for each, group in work[:most_groups]
         ]
         if not dry_run:
-            total, done = sum(row[3] for row in plan), 0
-            temporary = root / "_tmp"  # ours alone while we hold the lock: what is in it, a killed run left
-            shutil.rmtree(temporary, ignore_errors=True)
-            first_error: LakeError | None = None
-            try:
-                for (each, group), row in zip(work, plan, strict=True):
-                    try:
-                        _merge(each, group, temporary, memory_limit)
-                    except LakeError as error:
-                        first_error = first_error or error
-                    done += row[3]
-                    if progress:
-                        progress(done, total)
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
-            if first_error is not None:
-                raise first_error
+            _merge_all(root / "_tmp", work, len(plan), memory_limit, progress)
     return pl.DataFrame(plan, schema=PLAN, orient="row")
+
+
+def _merge_all(
+    temporary: Path,
+    work: list[tuple[StoredTable, Group]],
+    most: int,
+    memory_limit: str,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Merge groups until so many are; one that cannot be does not count, or a few of them would stop all others."""
+    total, done, merged = sum(_total(group, "num_records") for _, group in work[:most]), 0, 0
+    shutil.rmtree(temporary, ignore_errors=True)  # ours alone while we hold the lock: what is there, a killed run left
+    first_error: LakeError | None = None
+    try:
+        for stored, group in work:
+            if merged == most:
+                break
+            try:
+                _merge(stored, group, temporary, memory_limit)
+                merged += 1
+            except LakeError as error:
+                first_error = first_error or error
+            done += _total(group, "num_records")
+            if progress:
+                progress(done, max(done, total))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if first_error is not None:
+        raise first_error
 
 
 def groups(files: Group, fewest: int) -> list[Group]:
